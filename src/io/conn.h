@@ -1,0 +1,54 @@
+/* Byte-stream connection on one loop, TCP with or without TLS. Reads all that is there, hands it up, and makes one write
+ * per loop turn: whoever has something to send calls io_conn_want_write, and at the end of the turn fill() is asked for
+ * bytes. Level 2. Thread: owner loop. */
+#pragma once
+#include "base/buf.h"
+#include "io/loop.h"
+#include "io/tls.h"
+
+typedef struct io_conn io_conn;
+typedef struct io_listener io_listener;
+
+/** What the connection tells its user. All run on the loop; none may free the connection but by io_conn_close, which
+ * may be called from any of them. */
+typedef struct io_conn_events {
+    void (*on_open)(void *ctx);                       /* connected, TLS done */
+    void (*on_bytes)(void *ctx, lpx_bytes in);        /* borrowed for the call */
+    void (*fill)(void *ctx, lpx_buf *out);            /* append what there is to send, stop at about 64 KiB */
+    void (*on_close)(void *ctx, lpx_err why, const lpx_note *note); /* once; the connection is gone after it returns;
+                                                         code OK: the peer ended the stream in order */
+} io_conn_events;
+
+/** Called for each accepted connection, before its handshake.
+ * Sets *events and *ctx of the new connection; false refuses it. */
+typedef bool io_accept_fn(void *listener_ctx, io_conn *conn, const io_conn_events **events, void **ctx);
+
+/** Listen on "host:port" (IPv6 in brackets; port 0 picks a free one) with SO_REUSEPORT and TCP_NODELAY.
+ * @param tls  NULL: plaintext; borrowed, must outlive the listener
+ * @param note says the address and why on failure */
+LPX_RESULT io_listen(io_loop *loop, const char *address, io_tls *tls, io_accept_fn *accept, void *ctx,
+                     io_listener **out, lpx_note *note);
+/** The port that it listens on. */
+uint16_t io_listener_port(const io_listener *listener);
+/** Stop accepting and free; clears the pointer; accepts NULL. Connections live on. */
+void io_listener_free(io_listener **listener);
+
+/** Connect to "host:port"; on_open or on_close follows, never before this returns.
+ * @param tls  NULL: plaintext; with TLS the host is checked against the certificate and sent as SNI */
+LPX_RESULT io_connect(io_loop *loop, const char *address, io_tls *tls, const io_conn_events *events, void *ctx,
+                      io_conn **out, lpx_note *note);
+
+/** Ask for fill() at the end of this turn, or when the socket takes bytes again. */
+void io_conn_want_write(io_conn *conn);
+/** Stop or go on reading (back-pressure). */
+void io_conn_set_reading(io_conn *conn, bool reading);
+/** Close: flushes what fill() gave so far when flush is set (for at most 5 s), then on_close. */
+void io_conn_close(io_conn *conn, bool flush);
+/** Bytes handed over by fill() that the socket has not taken yet. */
+size_t io_conn_unsent(const io_conn *conn);
+/** Peer's "address:port"; valid while the connection lives. */
+const char *io_conn_peer(const io_conn *conn);
+/** ALPN protocol agreed on; empty without TLS or agreement. */
+lpx_str io_conn_alpn(const io_conn *conn);
+/** Its loop. */
+io_loop *io_conn_loop(const io_conn *conn);

@@ -1,0 +1,34 @@
+/* TLS contexts over OpenSSL 3: TLS 1.3 and 1.2, ALPN, certificates that can be replaced while connections live.
+ * Level 2. */
+#pragma once
+#include <stdbool.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+typedef struct io_tls io_tls;
+
+/** What a server context is made from. Paths are borrowed for the call and kept as copies for reloads. */
+typedef struct io_tls_server_opts {
+    const char *cert_file, *key_file;  /* PEM; the certificate file holds the chain */
+    const char *client_ca_file;        /* NULL: no client certificates asked for */
+    bool client_cert_required;
+    const char *const *alpn;           /* NULL-ended, in order of preference ("h2", "http/1.1") */
+} io_tls_server_opts;
+
+/** What a client context is made from. */
+typedef struct io_tls_client_opts {
+    const char *ca_file;               /* NULL: the system's roots (SSL_CERT_FILE and SSL_CERT_DIR count) */
+    const char *cert_file, *key_file;  /* NULL: no client certificate */
+    const char *const *alpn;
+    bool insecure_no_verify;           /* tests only */
+} io_tls_client_opts;
+
+/** Context for servers, usable by all loops. @param note says which file and why on failure */
+LPX_RESULT io_tls_server_new(const io_tls_server_opts *opts, io_tls **out, lpx_note *note);
+/** Context for clients, usable by all loops. */
+LPX_RESULT io_tls_client_new(const io_tls_client_opts *opts, io_tls **out, lpx_note *note);
+/** Read the files again; new connections use them, old ones live on; on failure the old ones stay. @thread any */
+LPX_RESULT io_tls_reload(io_tls *tls, lpx_note *note);
+/** Free; clears the pointer; accepts NULL. Connections hold references of their own. */
+void io_tls_free(io_tls **tls);

@@ -1,0 +1,62 @@
+/* The pipeline of every call: find the method, authenticate, decode, authorise by one table, run, answer, log and count
+ * once. Services give it methods; gRPC (and, on port 1901, JSON) are its fronts. Level 5.
+ *
+ * Two kinds of method. A *transaction* method is one plain function that runs on a store worker, inside a transaction,
+ * and leaves its answer: nearly all of IAM and control. A *loop* method runs on the caller's loop: the data plane. */
+#pragma once
+#include "codec/pb/pb.h"
+#include "rpc/principal.h"
+#include "store/store.h"
+#include "wire/grpc/server.h"
+
+typedef struct rpc_server rpc_server; /* one per loop */
+typedef struct rpc_call rpc_call;
+
+/** What a transaction method gets. It runs on a store worker and may be run again from the start. */
+typedef struct rpc_txn {
+    const rpc_principal *who;
+    const ProtobufCMessage *request; /* of the method's input type */
+    const ProtobufCMessage *reply;   /* to set: the answer, in the arena; left NULL: an empty message */
+    lpx_arena *arena;
+    lpx_utc now;
+    lpx_note note; /* sentence for the user when the method fails */
+    void *service; /* rpc_method.service */
+} rpc_txn;
+
+typedef enum rpc_flavour { RPC_READ, RPC_WRITE, RPC_LOOP, RPC_STREAM } rpc_flavour;
+
+/** One method. Which principals may call it, and on which fields of the request, stands in rpc/authz.c. */
+typedef struct rpc_method {
+    const char *path; /* "/org.packetbroker.iam.v1.NetworkRegistry/ListNetworks" */
+    const ProtobufCMessageDescriptor *in, *out;
+    rpc_flavour flavour;
+    lpx_err (*txn)(store_tx *tx, rpc_txn *txn);                         /* RPC_READ, RPC_WRITE */
+    void (*loop)(rpc_call *call, const ProtobufCMessage *request, void *service); /* RPC_LOOP, RPC_STREAM: ends with
+                                                                          rpc_reply, rpc_fail or, for streams, later */
+    void *service;
+} rpc_method;
+
+/** What an open stream is told. After on_end the call is gone. */
+typedef struct rpc_stream_events {
+    void (*on_writable)(void *ctx);
+    void (*on_end)(void *ctx, lpx_code why); /* the peer left, its deadline passed, its key was revoked, or shutdown */
+} rpc_stream_events;
+
+/** Who calls. */
+const rpc_principal *rpc_call_principal(const rpc_call *call);
+/** The call's arena. */
+lpx_arena *rpc_call_arena(rpc_call *call);
+/** The call's loop. */
+io_loop *rpc_call_loop(const rpc_call *call);
+/** Serialised request as it came, borrowed for the life of a unary call's handler. */
+lpx_bytes rpc_call_raw(const rpc_call *call);
+/** Answer a unary call and end it. */
+void rpc_reply(rpc_call *call, const ProtobufCMessage *reply);
+/** End a call with an error; note may be NULL (then the reason's standing text is sent). */
+void rpc_fail(rpc_call *call, lpx_err err, const lpx_note *note);
+/** Make the call a stream; it stays open until rpc_stream_end or on_end. */
+void rpc_stream_begin(rpc_call *call, const rpc_stream_events *events, void *ctx);
+/** Send one serialised message. @return false: above the high-water mark, wait for on_writable (it was taken) */
+bool rpc_stream_send(rpc_call *call, lpx_bytes message);
+/** End a stream from this side; on_end does not run. err code OK: a clean end. */
+void rpc_stream_end(rpc_call *call, lpx_err err, const lpx_note *note);

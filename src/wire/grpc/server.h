@@ -1,0 +1,66 @@
+/* gRPC server over HTTP/2: framing, metadata, deadlines, compression, flow control, limits. It knows no service: calls
+ * go to one handler set (rpc does the rest). One server per loop. Level 4. Thread: owner loop. */
+#pragma once
+#include "base/arena.h"
+#include "io/conn.h"
+
+typedef struct grpc_server grpc_server;
+typedef struct grpc_call grpc_call;
+
+/** What happens to a call, told to whoever dispatches. A call is valid from on_call until grpc_call_finish returns;
+ * finish must be called exactly once for each call, after a cancellation too (it then only gives the call back). */
+typedef struct grpc_server_events {
+    void (*on_call)(void *ctx, grpc_call *call);                         /* headers are complete and well-formed */
+    void (*on_message)(void *ctx, grpc_call *call, lpx_bytes message);   /* one whole message, decompressed; borrowed */
+    void (*on_half_close)(void *ctx, grpc_call *call);                   /* the client sends no more */
+    void (*on_writable)(void *ctx, grpc_call *call);                     /* after send answered false: room again */
+    void (*on_cancel)(void *ctx, grpc_call *call, lpx_code why);         /* CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE */
+} grpc_server_events;
+
+/** Limits with their defaults in wire/grpc/limits.h; 0 takes the default. */
+typedef struct grpc_server_opts {
+    uint32_t max_streams;          /* concurrent, per connection; at least 4,096 by default */
+    uint32_t max_message_bytes;    /* received, after decompression; 16 MiB */
+    uint32_t max_connections;      /* per server */
+    int64_t idle_timeout_us;       /* no stream for so long: GOAWAY */
+    int64_t min_ping_interval_us;  /* pings more often than that, beyond a few, end the connection */
+    uint32_t call_arena_bytes;     /* cap of a call's arena */
+} grpc_server_opts;
+
+/** New server without listeners. events and ctx are borrowed for its life. */
+LPX_RESULT grpc_server_new(io_loop *loop, const grpc_server_opts *opts, const grpc_server_events *events, void *ctx,
+                           grpc_server **out);
+/** Listen; tls NULL: h2c with prior knowledge. */
+LPX_RESULT grpc_server_listen(grpc_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note);
+/** Stop listening, send GOAWAY, let calls end; done runs when the last connection is gone or after grace_us. */
+void grpc_server_drain(grpc_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx);
+/** Free; connections still open are closed; clears the pointer. */
+void grpc_server_free(grpc_server **server);
+
+/** Request path, "/package.Service/Method"; borrowed for the call's life. */
+lpx_str grpc_call_path(const grpc_call *call);
+/** First value of a metadata key (lower case); empty when absent. "-bin" values come decoded. Borrowed. */
+lpx_bytes grpc_call_metadata(const grpc_call *call, const char *key);
+/** When the client's deadline ends; INT64_MAX when it gave none. */
+lpx_mono grpc_call_deadline(const grpc_call *call);
+/** Arena of this call, freed with it. */
+lpx_arena *grpc_call_arena(grpc_call *call);
+/** Its loop. */
+io_loop *grpc_call_loop(const grpc_call *call);
+/** Peer's "address:port". */
+const char *grpc_call_peer(const grpc_call *call);
+/** Attach the dispatcher's own state. */
+void grpc_call_set_user(grpc_call *call, void *user);
+/** What was attached. */
+void *grpc_call_user(const grpc_call *call);
+/** Queue one message; the bytes are copied. @return false when the call's send buffer is now above its high-water mark:
+ * wait for on_writable before sending more (the message is taken all the same) */
+bool grpc_call_send(grpc_call *call, lpx_bytes message);
+/** Do not deliver further messages of this call until resumed (back-pressure through flow control). */
+void grpc_call_pause(grpc_call *call);
+/** Deliver messages again. */
+void grpc_call_resume(grpc_call *call);
+/** End the call with a status and give it back; it must not be used afterwards.
+ * @param message  percent-encoded as needed by this layer; borrowed
+ * @param details  serialised google.rpc.Status for grpc-status-details-bin; may be empty */
+void grpc_call_finish(grpc_call *call, lpx_code code, lpx_str message, lpx_bytes details);
