@@ -1,0 +1,59 @@
+# Two front doors: `make run` shows the exchange at work, `make test` proves it. Both install what they need.
+BUILD ?= build
+SAN   ?= build-asan
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run build test check tsan fuzz soak bench install clean
+
+help:
+	@echo "make run     build, start lpxd with no configuration and watch uplinks travel (Ctrl-C ends)"
+	@echo "make test    build with AddressSanitizer and UBSan, run unit, scenario and interop tests"
+	@echo "make check   static checks: layers, sizes, headers, docstrings, formatting"
+	@echo "make tsan    loops, queues and the router under ThreadSanitizer"
+	@echo "make fuzz    run every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) each"
+	@echo "make soak    long runs: replay, restarts, many subscribers"
+	@echo "make bench   costs per call, printed and written to bench/results.json"
+	@echo "make install put lpxd and lpx under PREFIX (default /usr/local)"
+
+build/build.ninja:
+	@tools/bootstrap build
+	@meson setup $(BUILD) --buildtype=release -Dtests=false >/dev/null
+
+build: build/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+run: build
+	@tools/run_demo $(BUILD)
+
+$(SAN)/build.ninja:
+	@tools/bootstrap build test check
+	@meson setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+
+test: $(SAN)/build.ninja
+	@ninja -C $(SAN) --quiet
+	@/usr/bin/python3 tools/run_tests.py $(SAN)
+
+check: $(SAN)/build.ninja
+	@ninja -C $(SAN) --quiet
+	@tools/check_all $(SAN)
+
+tsan:
+	@tools/bootstrap build test
+	@tools/run_tsan build-tsan
+
+fuzz:
+	@tools/bootstrap build fuzz
+	@tools/run_fuzz build-fuzz $(FUZZ_SECONDS)
+
+soak: $(SAN)/build.ninja
+	@ninja -C $(SAN) --quiet
+	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/soak --build $(abspath $(SAN))
+
+bench: build
+	@bench/run
+
+install: build
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --quiet
+
+clean:
+	@rm -rf $(BUILD) $(SAN) build-tsan build-fuzz

@@ -1,0 +1,177 @@
+#include "rpc/authz.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/pb/pb.h"
+#include "lpx_reasons.h"
+
+/* Right numbers (org.packetbroker.v3.Right). */
+enum {
+    READ_NETWORK = 0,
+    READ_ROUTING_POLICY = 4,
+    WRITE_ROUTING_POLICY = 7,
+    READ_TRAFFIC = 10,
+    WRITE_TRAFFIC = 11,
+    NO_RIGHT = -1,
+};
+
+enum {
+    A = RPC_ADMIN,
+    C = RPC_CLUSTER,
+    N = RPC_NETWORK,
+    T = RPC_TENANT,
+    ANY = RPC_ANONYMOUS,
+};
+
+#define NETWORKS "/org.packetbroker.iam.v1.NetworkRegistry/"
+#define TENANTS "/org.packetbroker.iam.v1.TenantRegistry/"
+#define NETWORK_KEYS "/org.packetbroker.iam.v2.NetworkAPIKeyVault/"
+#define POLICIES "/org.packetbroker.routing.v1.PolicyManager/"
+#define FORWARDER "/org.packetbroker.routing.v1.ForwarderData/"
+#define HOME "/org.packetbroker.routing.v1.HomeNetworkData/"
+
+/* clang-format off */
+static const rpc_rule rules[] = {
+    /* path                               subjects         right                 scope              net, tenant, cluster */
+    {NETWORKS "ListNetworks",             A | C | N,       READ_NETWORK,         RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {NETWORKS "CreateNetwork",            A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {NETWORKS "GetNetwork",               A | C | N,       READ_NETWORK,         RPC_SCOPE_FIELDS,  "net_id", NULL, NULL},
+    {NETWORKS "UpdateNetwork",            A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {NETWORKS "UpdateNetworkListed",      A | N,           NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", NULL, NULL},
+    {NETWORKS "DeleteNetwork",            A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {TENANTS "ListTenants",               A | N,           READ_NETWORK,         RPC_SCOPE_FIELDS,  "net_id", NULL, NULL},
+    {TENANTS "CreateTenant",              A | N,           NO_RIGHT,             RPC_SCOPE_FIELDS,  "tenant.net_id", "tenant.tenant_id", NULL},
+    {TENANTS "GetTenant",                 A | C | N | T,   READ_NETWORK,         RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {TENANTS "UpdateTenant",              A | N | T,       NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {TENANTS "UpdateTenantListed",        A | N | T,       NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {TENANTS "DeleteTenant",              A | N | T,       NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {NETWORK_KEYS "ListAPIKeys",          A | N,           NO_RIGHT,             RPC_SCOPE_FILTER,  "net_id.value", NULL, NULL},
+    {NETWORK_KEYS "CreateAPIKey",         ANY | A | N,     NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {NETWORK_KEYS "DeleteAPIKey",         A | N,           NO_RIGHT,             RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {NETWORK_KEYS "UpdateAPIKeyState",    A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {POLICIES "ListDefaultPolicies",      A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {POLICIES "ListHomeNetworkPolicies",  A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", NULL},
+    {POLICIES "GetDefaultPolicy",         A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", NULL},
+    {POLICIES "GetHomeNetworkPolicy",     A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", NULL},
+    {POLICIES "SetDefaultPolicy",         N | T,           WRITE_ROUTING_POLICY, RPC_SCOPE_FIELDS,  "policy.forwarder_net_id", "policy.forwarder_tenant_id", NULL},
+    {POLICIES "SetHomeNetworkPolicy",     N | T,           WRITE_ROUTING_POLICY, RPC_SCOPE_FIELDS,  "policy.forwarder_net_id", "policy.forwarder_tenant_id", NULL},
+    {POLICIES "ListEffectivePolicies",    A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", NULL},
+    {POLICIES "ListNetworksWithPolicy",   A | N | T,       READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {FORWARDER "Publish",                 N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
+    {FORWARDER "Subscribe",               N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
+    {FORWARDER "ReportDownlinkMessageDeliveryState", N | T, WRITE_TRAFFIC,       RPC_SCOPE_FIELDS,  "state_change.forwarder_net_id", "state_change.forwarder_tenant_id", "state_change.forwarder_cluster_id"},
+    {HOME "Publish",                      N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", "home_network_cluster_id"},
+    {HOME "Subscribe",                    N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", "home_network_cluster_id"},
+    {HOME "ReportUplinkMessageDeliveryState", N | T,       WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "state_change.home_network_net_id", "state_change.home_network_tenant_id", "state_change.home_network_cluster_id"},
+};
+/* clang-format on */
+
+/* Names of the rights above, for notes. */
+static const char *right_name(int right)
+{
+    switch (right) {
+    case READ_NETWORK:
+        return "READ_NETWORK";
+    case READ_ROUTING_POLICY:
+        return "READ_ROUTING_POLICY";
+    case WRITE_ROUTING_POLICY:
+        return "WRITE_ROUTING_POLICY";
+    case READ_TRAFFIC:
+        return "READ_TRAFFIC";
+    case WRITE_TRAFFIC:
+        return "WRITE_TRAFFIC";
+    default:
+        return "?";
+    }
+}
+
+const rpc_rule *rpc_authz_rules(size_t *count)
+{
+    *count = sizeof rules / sizeof rules[0];
+    return rules;
+}
+
+const rpc_rule *rpc_authz_find(const char *path)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (strcmp(rules[i].path, path) == 0) {
+            return &rules[i];
+        }
+    }
+    return NULL;
+}
+
+/* Does the request name this field with another value than own? A path that the request does not know is our own
+ * mistake and refuses too. */
+static lpx_err check_text(const ProtobufCMessage *request, const char *field, const char *own, lpx_note *note)
+{
+    lpx_str got;
+    if (!pb_get_text(request, field, &got)) {
+        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", field);
+    }
+    if (!lpx_str_is(got, own)) {
+        return lpx_fail(note, RPC_NOT_OWN, "%s must be \"%s\" with these credentials.", field, own);
+    }
+    return LPX_SUCCESS;
+}
+
+static lpx_err check_net(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
+                         lpx_note *note)
+{
+    uint64_t net_id;
+    if (!pb_get_uint(request, rule->net_field, &net_id)) {
+        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", rule->net_field);
+    }
+    if (net_id != who->net_id) {
+        return lpx_fail(note, RPC_NOT_OWN, "%s must be %06X with these credentials.", rule->net_field,
+                        (unsigned)who->net_id);
+    }
+    return LPX_SUCCESS;
+}
+
+/* The parent message of a wrapper path ("net_id.value") is absent: the caller did not narrow. */
+static bool filter_absent(const rpc_rule *rule, const ProtobufCMessage *request)
+{
+    char parent[64];
+    const char *dot = strrchr(rule->net_field, '.');
+    size_t len = dot != NULL ? (size_t)(dot - rule->net_field) : 0;
+    if (len == 0 || len >= sizeof parent) {
+        return false;
+    }
+    (void)snprintf(parent, sizeof parent, "%.*s", (int)len, rule->net_field);
+    return !pb_has(request, parent);
+}
+
+static lpx_err check_resource(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
+                              lpx_note *note)
+{
+    bool token = who->subject == RPC_NETWORK || who->subject == RPC_TENANT;
+    if (!token || rule->scope == RPC_SCOPE_NONE || rule->scope == RPC_SCOPE_HANDLER) {
+        return LPX_SUCCESS;
+    }
+    if (rule->scope == RPC_SCOPE_FILTER && filter_absent(rule, request)) {
+        return LPX_SUCCESS;
+    }
+    LPX_TRY(check_net(rule, who, request, note));
+    if (who->subject == RPC_TENANT && rule->tenant_field != NULL) {
+        LPX_TRY(check_text(request, rule->tenant_field, who->tenant_id, note));
+    }
+    if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL) {
+        LPX_TRY(check_text(request, rule->cluster_field, who->cluster_id, note));
+    }
+    return LPX_SUCCESS;
+}
+
+lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request, lpx_note *note)
+{
+    if ((rule->subjects & (unsigned)who->subject) == 0) {
+        return who->subject == RPC_ANONYMOUS ? lpx_err_of(RPC_NO_CREDENTIALS) : lpx_err_of(RPC_WRONG_SUBJECT);
+    }
+    bool needs_right = rule->right >= 0 && who->subject != RPC_ADMIN && who->subject != RPC_ANONYMOUS;
+    if (needs_right && (who->rights >> rule->right & 1U) == 0) {
+        return lpx_fail(note, RPC_MISSING_RIGHT, "This method needs an API key with the right %s.",
+                        right_name(rule->right));
+    }
+    return check_resource(rule, who, request, note);
+}

@@ -1,0 +1,11 @@
+/* Limits of the call pipeline, with their reasons. */
+#pragma once
+
+enum {
+    RPC_CALL_ARENA_BYTES = 48 << 20, /* a 16 MiB request, decoded (up to twice its size) and an answer */
+    RPC_TOKEN_CACHE_SLOTS = 4096,    /* verdicts per loop; about 300 bytes each, made on first use */
+    RPC_BASIC_CACHE_SLOTS = 16,      /* administrators are few */
+    RPC_BASIC_QUEUE = 64,            /* password checks that may wait: each takes 20 MiB and tens of milliseconds */
+    RPC_BASIC_CACHE_S = 300,         /* a changed password acts at once all the same: the snapshot's change clears it */
+    RPC_MAX_HEADER_BYTES = 8192,     /* longest authorization header looked at */
+};

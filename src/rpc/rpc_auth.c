@@ -1,0 +1,174 @@
+/* Authentication of a call: cached verdicts of tokens, and password checks on worker threads. */
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "lpx_reasons.h"
+#include "rpc/rpc_priv.h"
+
+/* A password check under way; it outlives its call when the peer leaves. */
+typedef struct basic_check {
+    io_job job;
+    rpc_server *server;
+    rpc_call *call; /* NULL: gone */
+    rpc_auth_snapshot *auth;
+    uint8_t hash[32];
+    lpx_arena arena; /* wiped: user and password */
+    lpx_str user, password;
+    bool right;
+} basic_check;
+
+static bool scheme_is(lpx_str header, const char *scheme, size_t len)
+{
+    return header.len >= len && strncasecmp(header.ptr, scheme, len) == 0;
+}
+
+static auth_outcome auth_token(rpc_call *call, lpx_str token, lpx_err *err, lpx_note *note)
+{
+    rpc_server *server = call->server;
+    uint8_t hash[32];
+    crypto_sha256(lpx_str_bytes(token), hash);
+    if (server->tokens == NULL) {
+        server->tokens = calloc(RPC_TOKEN_CACHE_SLOTS, sizeof *server->tokens);
+    }
+    if (server->tokens == NULL) {
+        *err = lpx_err_of(BASE_NO_MEMORY);
+        return AUTH_REFUSED;
+    }
+    size_t index = (size_t)(hash[0] | hash[1] << 8) % RPC_TOKEN_CACHE_SLOTS;
+    token_slot *slot = &server->tokens[index];
+    lpx_utc now = io_loop_now(server->loop).utc;
+    if (slot->used && slot->who.expires_at.us > now.us && memcmp(slot->hash, hash, sizeof hash) == 0) {
+        call->who = slot->who;
+        return AUTH_DONE;
+    }
+    *err = rpc_auth_token(server->auth, token, now, &call->arena, &call->who, note);
+    if (lpx_failed(*err)) {
+        return AUTH_REFUSED;
+    }
+    memcpy(slot->hash, hash, sizeof hash);
+    slot->who = call->who;
+    slot->used = true;
+    return AUTH_DONE;
+}
+
+static void be_admin(rpc_call *call)
+{
+    call->who = (rpc_principal){.subject = RPC_ADMIN, .rights = UINT64_MAX, .expires_at = {INT64_MAX}};
+}
+
+static void check_work(io_job *job)
+{
+    basic_check *check = LPX_CONTAINER(job, basic_check, job);
+    check->right = rpc_auth_check_admin(check->auth, check->user, check->password);
+}
+
+static void check_free(basic_check *check)
+{
+    rpc_auth_snapshot_unref(&check->auth);
+    lpx_arena_fini(&check->arena);
+    free(check);
+}
+
+static void check_done(io_job *job)
+{
+    basic_check *check = LPX_CONTAINER(job, basic_check, job);
+    rpc_server *server = check->server;
+    rpc_call *call = check->call;
+    if (check->right && check->auth == server->auth) {
+        basic_slot *slot = &server->basics[server->next_basic++ % RPC_BASIC_CACHE_SLOTS];
+        memcpy(slot->hash, check->hash, sizeof slot->hash);
+        slot->until.us = io_loop_now(server->loop).mono.us + RPC_BASIC_CACHE_S * INT64_C(1000000);
+    }
+    bool right = check->right;
+    check_free(check);
+    if (call == NULL) {
+        return;
+    }
+    call->check = NULL;
+    if (right) {
+        be_admin(call);
+    }
+    rpc_auth_ready(call, right ? LPX_SUCCESS : lpx_err_of(RPC_BASIC_REFUSED), NULL);
+}
+
+static lpx_err check_start(rpc_call *call, lpx_str header, const uint8_t hash[static 32])
+{
+    rpc_server *server = call->server;
+    basic_check *check = calloc(1, sizeof *check);
+    if (check == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    check->server = server;
+    check->auth = rpc_auth_snapshot_ref(server->auth);
+    memcpy(check->hash, hash, sizeof check->hash);
+    lpx_arena_init_wiped(&check->arena, 4 * RPC_MAX_HEADER_BYTES);
+    check->job = (io_job){.home = server->loop, .work = check_work, .done = check_done};
+    lpx_err err = rpc_auth_split_basic(header, &check->arena, &check->user, &check->password);
+    if (!lpx_failed(err) && lpx_failed(io_workers_submit(server->password_workers, &check->job))) {
+        err = lpx_err_of(RPC_BASIC_BUSY);
+    }
+    if (lpx_failed(err)) {
+        check_free(check);
+        return err;
+    }
+    check->call = call;
+    call->check = check;
+    return LPX_SUCCESS;
+}
+
+static auth_outcome auth_basic(rpc_call *call, lpx_str header, lpx_err *err)
+{
+    rpc_server *server = call->server;
+    uint8_t hash[32];
+    crypto_sha256(lpx_str_bytes(header), hash);
+    lpx_mono now = io_loop_now(server->loop).mono;
+    for (size_t i = 0; i < RPC_BASIC_CACHE_SLOTS; i++) {
+        const basic_slot *slot = &server->basics[i];
+        if (slot->until.us > now.us &&
+            lpx_equal_const_time(lpx_bytes_of(slot->hash, 32), lpx_bytes_of(hash, sizeof hash))) {
+            be_admin(call);
+            return AUTH_DONE;
+        }
+    }
+    *err = check_start(call, header, hash);
+    return lpx_failed(*err) ? AUTH_REFUSED : AUTH_PENDING;
+}
+
+auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note)
+{
+    lpx_str header = lpx_bytes_str(grpc_call_metadata(call->grpc, "authorization"));
+    if (header.len == 0) {
+        call->who = (rpc_principal){.subject = RPC_ANONYMOUS, .expires_at = {INT64_MAX}};
+        return AUTH_DONE;
+    }
+    if (call->server->auth == NULL) {
+        *err = lpx_fail(note, STORE_UNAVAILABLE, "The exchange is still starting; try again in a moment.");
+        return AUTH_REFUSED;
+    }
+    if (header.len <= RPC_MAX_HEADER_BYTES && scheme_is(header, "Bearer ", 7)) {
+        return auth_token(call, lpx_str_skip(header, 7), err, note);
+    }
+    if (header.len <= RPC_MAX_HEADER_BYTES && scheme_is(header, "Basic ", 6)) {
+        return auth_basic(call, header, err);
+    }
+    *err = lpx_err_of(RPC_SCHEME_UNKNOWN);
+    return AUTH_REFUSED;
+}
+
+void rpc_auth_forget(rpc_call *call)
+{
+    if (call->check != NULL) {
+        call->check->call = NULL;
+        call->check = NULL;
+    }
+}
+
+void rpc_auth_clear(rpc_server *server)
+{
+    if (server->tokens != NULL) {
+        lpx_wipe(server->tokens, RPC_TOKEN_CACHE_SLOTS * sizeof *server->tokens);
+    }
+    lpx_wipe(server->basics, sizeof server->basics);
+}
