@@ -1,0 +1,98 @@
+/* The data plane: uplinks from forwarders to home networks, downlinks back, delivery reports of both. One shard per
+ * loop; a pure core decides (router_core.h), the files around it carry out. Routes and policies are one immutable
+ * snapshot, loaded from the store and sent to every loop (docs/adr/0002-snapshots-by-message.md). Level 6.
+ * Thread: one router serves all loops; each function says who may call it. */
+#pragma once
+#include "rpc/rpc.h"
+#include "store/store.h"
+
+typedef struct router router;
+
+/** What a router is made with. */
+typedef struct router_opts {
+    store *store;           /* borrowed until router_free; NULL: empty tables for ever (tests of the surroundings) */
+    bool default_open;      /* no policy anywhere: everything is allowed (true) or nothing (false) */
+    bool loopback;          /* deliver a network's own traffic back to it, if policy allows */
+    uint32_t queue_messages; /* limits of the queue of one subscription; 0: the default in router/limits.h */
+    uint32_t queue_bytes;
+    int64_t queue_age_us;
+} router_opts;
+
+/** Make a router, load its tables and its id key from the store (blocks: for start-up), begin to follow the change feed
+ * on loops[0].
+ * @param loops      all loops of the process, in the order of io_loop_index; borrowed until router_free
+ * @param loop_count 1 to ROUTER_MAX_LOOPS
+ * @err INVALID_ARGUMENT: ROUTER_BAD_OPTS; RESOURCE_EXHAUSTED: BASE_NO_MEMORY; those of the store */
+LPX_RESULT router_new(const router_opts *opts, io_loop *const *loops, unsigned loop_count, router **out,
+                      lpx_note *note);
+
+/** Stop following the change feed; streams go on until their connections end. @thread loops[0], or none runs */
+void router_stop(router *router);
+
+/** Free; clears the pointer; accepts NULL. After the loops have ended, the rpc servers are freed and the store is
+ * closed. @thread any, alone */
+void router_free(router **router);
+
+/** The six methods of ForwarderData and HomeNetworkData; borrowed for the router's life; the same for every loop. */
+const rpc_method *router_methods(const router *router, size_t *count);
+
+typedef enum router_direction { ROUTER_UP, ROUTER_DOWN, ROUTER_DIRECTIONS } router_direction;
+/** Join-request or join-accept; data frame. */
+typedef enum router_kind { ROUTER_JOIN, ROUTER_DATA, ROUTER_KINDS } router_kind;
+
+/** Why a message, or one copy of it, did not arrive. */
+typedef enum router_drop_reason {
+    ROUTER_DROP_NO_ROUTE,    /* uplink: no DevAddr block; join-request: no subscription names its EUIs */
+    ROUTER_DROP_LOOPBACK,    /* own traffic, and loopback is off */
+    ROUTER_DROP_POLICY,      /* the forwarder's policy refuses this kind of message */
+    ROUTER_DROP_NO_ENDPOINT, /* nobody is subscribed */
+    ROUTER_DROP_FILTER,      /* somebody is subscribed, and all filters refuse */
+    ROUTER_DROP_QUEUE_FULL,  /* the oldest in the queue of a slow subscriber */
+    ROUTER_DROP_QUEUE_AGE,   /* waited too long in the queue of a slow subscriber */
+    ROUTER_DROP_GONE,        /* the subscriber left before it was sent */
+    ROUTER_DROP_RELAY_FULL,  /* another loop does not keep up */
+    ROUTER_DROP_MEMORY,      /* all queues of a loop together hold too much, or the heap is exhausted */
+    ROUTER_DROP_REASONS,
+} router_drop_reason;
+
+/** What became of a delivery report. */
+typedef enum router_report_outcome {
+    ROUTER_REPORT_SUCCESS,  /* first report of processing, without error */
+    ROUTER_REPORT_ERROR,    /* first report of processing, with an error */
+    ROUTER_REPORT_PROGRESS, /* an earlier state than processed */
+    ROUTER_REPORT_REPEATED, /* a further report of processing: does not count */
+    ROUTER_REPORT_UNKNOWN,  /* the id is none of this exchange, or of other members: does not count */
+    ROUTER_REPORT_LATE,     /* the message is so old that a repetition could not be told: does not count */
+    ROUTER_REPORT_OUTCOMES,
+} router_report_outcome;
+
+/** Sums over all loops since the start. */
+typedef struct router_counts {
+    uint64_t published[ROUTER_DIRECTIONS][ROUTER_KINDS]; /* accepted from a publisher */
+    uint64_t routed[ROUTER_DIRECTIONS][ROUTER_KINDS];    /* copies given to subscriptions */
+    uint64_t sent[ROUTER_DIRECTIONS];                    /* copies written to streams */
+    uint64_t dropped[ROUTER_DIRECTIONS][ROUTER_DROP_REASONS];
+    uint64_t reports[ROUTER_DIRECTIONS][ROUTER_REPORT_OUTCOMES]; /* direction of the message that is reported on */
+    uint64_t opened[ROUTER_DIRECTIONS];                  /* subscriptions; open now: opened - closed */
+    uint64_t closed[ROUTER_DIRECTIONS];
+    uint64_t tables_loaded;
+    uint64_t tables_failed;
+} router_counts;
+
+/** Add up the counters of all loops. @thread any */
+void router_count(const router *router, router_counts *out);
+
+/** One line of metrics. */
+typedef struct router_metric {
+    const char *name; /* "lpx_router_dropped_messages_total"; static */
+    char labels[64];  /* "direction=\"uplink\",reason=\"policy\""; may be empty */
+    uint64_t value;
+    bool gauge; /* else a counter */
+} router_metric;
+
+/** The metric number index (0, 1, …) of counts; those of one name follow each other.
+ * @return false behind the last */
+bool router_metric_get(const router_counts *counts, unsigned index, router_metric *out);
+
+/** Short name of a reason for logs and metrics, "queue_full"; static. */
+const char *router_drop_name(router_drop_reason reason);
