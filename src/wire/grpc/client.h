@@ -32,10 +32,14 @@ typedef struct grpc_client_opts {
     uint32_t max_message_bytes; /* received; 0: 16 MiB */
     int64_t keepalive_us;      /* ping when a call is open and nothing came for so long; 0: 5 min */
     bool gzip;                 /* compress what is sent */
+    uint64_t seed;             /* spreads the pauses between connects; 0: taken from the clock and the address */
+    const char *user_agent;    /* NULL: "lpx"; borrowed for the client's life */
 } grpc_client_opts;
 
 /** New channel; connects with the first call. */
 LPX_RESULT grpc_client_new(io_loop *loop, const grpc_client_opts *opts, grpc_client **out, lpx_note *note);
+/** Is there a connection that takes new calls? */
+bool grpc_client_connected(const grpc_client *client);
 /** Free; open calls end with CANCELLED (on_done runs); clears the pointer. */
 void grpc_client_free(grpc_client **client);
 /** Start a call of any kind. While not connected, calls wait up to their timeout (fail fast on a refused connection).

@@ -14,8 +14,19 @@ typedef struct grpc_server_events {
     void (*on_message)(void *ctx, grpc_call *call, lpx_bytes message);   /* one whole message, decompressed; borrowed */
     void (*on_half_close)(void *ctx, grpc_call *call);                   /* the client sends no more */
     void (*on_writable)(void *ctx, grpc_call *call);                     /* after send answered false: room again */
-    void (*on_cancel)(void *ctx, grpc_call *call, lpx_code why);         /* CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE */
+    void (*on_cancel)(void *ctx, grpc_call *call, lpx_code why);         /* once: CANCELLED, DEADLINE_EXCEEDED,
+                                                 UNAVAILABLE (connection lost), or the code that this layer already
+                                                 ended the call with (INTERNAL: broken frames; RESOURCE_EXHAUSTED) */
 } grpc_server_events;
+
+/** Counts since the server's start, but for the two gauges. */
+typedef struct grpc_server_stats {
+    uint64_t connections, calls_open; /* now */
+    uint64_t connections_total, connections_refused_total, calls_total;
+    uint64_t calls_rejected_total;  /* answered by this layer, never shown to on_call */
+    uint64_t calls_cancelled_total; /* ended otherwise than by grpc_call_finish */
+    uint64_t floods_total;          /* connections ended for abuse (GOAWAY ENHANCE_YOUR_CALM) */
+} grpc_server_stats;
 
 /** Limits with their defaults in wire/grpc/limits.h; 0 takes the default. */
 typedef struct grpc_server_opts {
@@ -34,13 +45,19 @@ LPX_RESULT grpc_server_new(io_loop *loop, const grpc_server_opts *opts, const gr
 LPX_RESULT grpc_server_listen(grpc_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note);
 /** Stop listening, send GOAWAY, let calls end; done runs when the last connection is gone or after grace_us. */
 void grpc_server_drain(grpc_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx);
-/** Free; connections still open are closed; clears the pointer. */
+/** Free; connections still open are closed, their calls get on_cancel and must be finished in it; clears the pointer;
+ * accepts NULL. */
 void grpc_server_free(grpc_server **server);
+/** Its counts; borrowed, change as the server works. */
+const grpc_server_stats *grpc_server_counts(const grpc_server *server);
 
 /** Request path, "/package.Service/Method"; borrowed for the call's life. */
 lpx_str grpc_call_path(const grpc_call *call);
 /** First value of a metadata key (lower case); empty when absent. "-bin" values come decoded. Borrowed. */
 lpx_bytes grpc_call_metadata(const grpc_call *call, const char *key);
+/** Number of the call's authorization value: calls with the same number carry the same value, byte for byte, so that it
+ * needs to be verified only once. Never used again for another value on this loop; 0: the call has none. */
+uint64_t grpc_call_credential(const grpc_call *call);
 /** When the client's deadline ends; INT64_MAX when it gave none. */
 lpx_mono grpc_call_deadline(const grpc_call *call);
 /** Arena of this call, freed with it. */
@@ -53,6 +70,8 @@ const char *grpc_call_peer(const grpc_call *call);
 void grpc_call_set_user(grpc_call *call, void *user);
 /** What was attached. */
 void *grpc_call_user(const grpc_call *call);
+/** Send the answer's headers now, before there is a message (a client may wait for them to know that a stream stands). */
+void grpc_call_open(grpc_call *call);
 /** Queue one message; the bytes are copied. @return false when the call's send buffer is now above its high-water mark:
  * wait for on_writable before sending more (the message is taken all the same) */
 bool grpc_call_send(grpc_call *call, lpx_bytes message);
