@@ -1,6 +1,6 @@
-/* Byte-stream connection on one loop, TCP with or without TLS. Reads all that is there, hands it up, and makes one write
- * per loop turn: whoever has something to send calls io_conn_want_write, and at the end of the turn fill() is asked for
- * bytes. Level 2. Thread: owner loop. */
+/* Byte-stream connection on one loop, TCP with or without TLS. Reads all that is there, hands it up, and makes one
+ * write per loop turn: whoever has something to send calls io_conn_want_write, and at the end of the turn fill() is
+ * asked for bytes. Level 2. Thread: owner loop. */
 #pragma once
 #include "base/buf.h"
 #include "io/loop.h"
@@ -9,14 +9,15 @@
 typedef struct io_conn io_conn;
 typedef struct io_listener io_listener;
 
-/** What the connection tells its user. All run on the loop; none may free the connection but by io_conn_close, which
- * may be called from any of them. */
+/** What the connection tells its user. All run on the loop, on_open, on_bytes and fill may be NULL; none may free the
+ * connection but by io_conn_close, which may be called from any of them. */
 typedef struct io_conn_events {
-    void (*on_open)(void *ctx);                       /* connected, TLS done */
-    void (*on_bytes)(void *ctx, lpx_bytes in);        /* borrowed for the call */
-    void (*fill)(void *ctx, lpx_buf *out);            /* append what there is to send, stop at about 64 KiB */
+    void (*on_open)(void *ctx);                /* connected, TLS done */
+    void (*on_bytes)(void *ctx, lpx_bytes in); /* borrowed for the call */
+    void (*fill)(void *ctx, lpx_buf *out);     /* append what there is to send, stop at about 64 KiB */
     void (*on_close)(void *ctx, lpx_err why, const lpx_note *note); /* once; the connection is gone after it returns;
-                                                         code OK: the peer ended the stream in order */
+                                                         code OK: the peer ended the stream in order;
+                                                         IO_CONN_CLOSED: io_conn_close did */
 } io_conn_events;
 
 /** Called for each accepted connection, before its handshake.
@@ -38,11 +39,14 @@ void io_listener_free(io_listener **listener);
 LPX_RESULT io_connect(io_loop *loop, const char *address, io_tls *tls, const io_conn_events *events, void *ctx,
                       io_conn **out, lpx_note *note);
 
-/** Ask for fill() at the end of this turn, or when the socket takes bytes again. */
+/** Ask for fill() at the end of this turn, or when the socket takes bytes again. A fill that added 32 KiB or more is
+ * asked again in the next turn without this. Harmless before on_open (fill then comes after it) and after a close. */
 void io_conn_want_write(io_conn *conn);
 /** Stop or go on reading (back-pressure). */
 void io_conn_set_reading(io_conn *conn, bool reading);
-/** Close: flushes what fill() gave so far when flush is set (for at most 5 s), then on_close. */
+/** Close: flushes what fill() gave so far when flush is set (for at most 5 s), then on_close with IO_CONN_CLOSED, on a
+ * later point of this turn or later, never before this returns. on_bytes comes no more; a fill that was asked for
+ * before comes once more when flush is set. Closing again without flush cuts the flush short. */
 void io_conn_close(io_conn *conn, bool flush);
 /** Bytes handed over by fill() that the socket has not taken yet. */
 size_t io_conn_unsent(const io_conn *conn);

@@ -27,11 +27,12 @@ typedef struct io_timer {
     void (*fire)(struct io_timer *timer);
 } io_timer;
 
-/** New loop.
+/** New loop, the calling thread's until another runs it. SIGPIPE is ignored in this process from the first loop on.
  * @param index 0..n-1, told back by io_loop_index
  * @return NULL when the system gives no resources */
 io_loop *io_loop_new(unsigned index);
-/** Free a loop that does not run; clears the pointer; accepts NULL. Tasks never run are dropped. */
+/** Free a loop that does not run; clears the pointer; accepts NULL. Tasks never run are dropped, connections still
+ * there end without a word. */
 void io_loop_free(io_loop **loop);
 /** Run on the calling thread until io_loop_stop; tasks posted before the stop still run. */
 void io_loop_run(io_loop *loop);
@@ -50,8 +51,11 @@ struct event_base *io_loop_base(io_loop *loop);
 
 /** Queue a task; tasks from one thread run in their order. Never fails. @thread any */
 void io_loop_post(io_loop *loop, io_task *task);
-/** Run hook once at the end of this turn; harmless when it is queued already. @thread owner */
+/** Run hook once at the end of this turn; harmless when it is queued already. Asked for by a hook it runs at the end of
+ * the next turn, which then does not wait. @thread owner */
 void io_loop_at_turn_end(io_loop *loop, io_hook *hook);
+/** Do not run the hook; harmless when it is not queued or all zero. @thread owner */
+void io_hook_cancel(io_hook *hook);
 
 /** Make a timer; it does not run yet. @thread owner */
 LPX_RESULT io_timer_init(io_timer *timer, io_loop *loop, void (*fire)(io_timer *timer));

@@ -7,21 +7,22 @@
 #include "base/err.h"
 
 typedef struct io_tls io_tls;
+struct ssl_st;
 
 /** What a server context is made from. Paths are borrowed for the call and kept as copies for reloads. */
 typedef struct io_tls_server_opts {
-    const char *cert_file, *key_file;  /* PEM; the certificate file holds the chain */
-    const char *client_ca_file;        /* NULL: no client certificates asked for */
+    const char *cert_file, *key_file; /* PEM; the certificate file holds the chain */
+    const char *client_ca_file;       /* NULL: no client certificates asked for */
     bool client_cert_required;
-    const char *const *alpn;           /* NULL-ended, in order of preference ("h2", "http/1.1") */
+    const char *const *alpn; /* NULL-ended, in order of preference ("h2", "http/1.1") */
 } io_tls_server_opts;
 
 /** What a client context is made from. */
 typedef struct io_tls_client_opts {
-    const char *ca_file;               /* NULL: the system's roots (SSL_CERT_FILE and SSL_CERT_DIR count) */
-    const char *cert_file, *key_file;  /* NULL: no client certificate */
+    const char *ca_file;              /* NULL: the system's roots (SSL_CERT_FILE and SSL_CERT_DIR count) */
+    const char *cert_file, *key_file; /* NULL: no client certificate */
     const char *const *alpn;
-    bool insecure_no_verify;           /* tests only */
+    bool insecure_no_verify; /* tests only */
 } io_tls_client_opts;
 
 /** Context for servers, usable by all loops. @param note says which file and why on failure */
@@ -32,3 +33,8 @@ LPX_RESULT io_tls_client_new(const io_tls_client_opts *opts, io_tls **out, lpx_n
 LPX_RESULT io_tls_reload(io_tls *tls, lpx_note *note);
 /** Free; clears the pointer; accepts NULL. Connections hold references of their own. */
 void io_tls_free(io_tls **tls);
+
+/** New session (SSL) for what does its own I/O (the HTTP/1.1 server); the caller's to free.
+ * @param host of a client: sent as SNI and checked against the certificate; NULL on a server
+ * @return NULL when memory is short or host is no name   @thread any */
+struct ssl_st *io_tls_session_new(io_tls *tls, const char *host);

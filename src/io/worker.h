@@ -7,10 +7,10 @@ typedef struct io_workers io_workers;
 
 /** One piece of blocking work; lives inside its owner, which must outlive done. */
 typedef struct io_job {
-    io_task task;                        /* private: carries done home */
-    io_loop *home;                       /* where done runs */
-    void (*work)(struct io_job *job);    /* on a worker thread; may block; must not touch loop-owned objects */
-    void (*done)(struct io_job *job);    /* on home's thread */
+    io_task task;                     /* private: carries done home */
+    io_loop *home;                    /* where done runs */
+    void (*work)(struct io_job *job); /* on a worker thread; may block; must not touch loop-owned objects */
+    void (*done)(struct io_job *job); /* on home's thread */
 } io_job;
 
 /** New pool.
