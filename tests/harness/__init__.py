@@ -1,0 +1,1 @@
+"""What scenarios share: a running exchange, generated stubs, members and streams."""
