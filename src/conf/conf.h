@@ -1,5 +1,5 @@
-/* Configuration by tables: one row per setting gives parser, checks, help and reference. A conf_set is what results from
- * its layers: command line over environment over YAML file over default. Level 2.
+/* Configuration by tables: one row per setting gives parser, checks, help and reference. A conf_set is what results
+ * from its layers: command line over environment over YAML file over default. Level 2.
  *
  * Use: conf_new, then conf_add_file, conf_add_env and conf_add_args in any order, then the getters. To reload, build a
  * second set and ask conf_diff. Thread: one until it is built; then any may read. */
@@ -78,8 +78,8 @@ LPX_RESULT conf_add_args(conf_set *set, int *argc, char **argv, lpx_note *note);
 /** Set one value as if by the command line. @err as conf_add_args */
 LPX_RESULT conf_put(conf_set *set, const char *name, const char *value, lpx_note *note);
 
-/** Text of a CONF_STR or CONF_WORD setting, also NUL-ended; empty when unset. The name must be in a table and of the type
- * asked for (this holds for all getters); views live as long as the set. */
+/** Text of a CONF_STR or CONF_WORD setting, also NUL-ended; empty when unset. The name must be in a table and of the
+ * type asked for (this holds for all getters); views live as long as the set. */
 lpx_str conf_str(const conf_set *set, const char *name);
 /** Value of a CONF_BOOL. */
 bool conf_bool(const conf_set *set, const char *name);

@@ -90,10 +90,12 @@ typedef struct json_reader {
 void json_reader_init(json_reader *r, lpx_str text, lpx_arena *arena);
 /** Next token: a value, JSON_KEY before each member of an object, an end of what was opened, JSON_END after the one
  * value and its trailing space.
- * @err INVALID_ARGUMENT: JSON_MALFORMED (note has line and column); RESOURCE_EXHAUSTED: JSON_TOO_DEEP, BASE_NO_MEMORY */
+ * @err INVALID_ARGUMENT: JSON_MALFORMED (note has line and column); RESOURCE_EXHAUSTED: JSON_TOO_DEEP, BASE_NO_MEMORY
+ */
 LPX_RESULT json_read(json_reader *r, json_token *out, lpx_note *note);
 
-/** Exact whole number from JSON number text; "1e3" and "2.0" are whole. @return false when it is none or out of range */
+/** Exact whole number from JSON number text; "1e3" and "2.0" are whole. @return false when it is none or out of range
+ */
 bool json_number_i64(lpx_str number, int64_t *out);
 /** The same for 0 to 2^64 - 1. */
 bool json_number_u64(lpx_str number, uint64_t *out);
@@ -115,7 +117,8 @@ typedef struct json_value {
 } json_value;
 
 /** Parse one value into the arena; a name that comes twice in one object is an error.
- * @err INVALID_ARGUMENT: JSON_MALFORMED (note has line and column); RESOURCE_EXHAUSTED: JSON_TOO_DEEP, BASE_NO_MEMORY */
+ * @err INVALID_ARGUMENT: JSON_MALFORMED (note has line and column); RESOURCE_EXHAUSTED: JSON_TOO_DEEP, BASE_NO_MEMORY
+ */
 LPX_RESULT json_parse(lpx_str text, lpx_arena *arena, const json_value **out, lpx_note *note);
 /** Member of an object by name; NULL when absent or when object is NULL or none. */
 const json_value *json_member(const json_value *object, const char *key);

@@ -3,7 +3,8 @@
  *     token: {issuer: https://x}     ->  iam.token.issuer = "https://x"  (line 2)
  *     audiences: [a, b]              ->  iam.audiences[0] = "a", iam.audiences[1] = "b"
  * A key that has a dot itself ("iam.token.issuer: x") gives the same path. Refused: aliases and anchors, tags, several
- * documents, keys that are no scalars, one key twice in a mapping. Scalars stay text: types are the reader's to decide. */
+ * documents, keys that are no scalars, one key twice in a mapping. Scalars stay text: types are the reader's to decide.
+ */
 #pragma once
 #include "base/arena.h"
 #include "base/bytes.h"
