@@ -27,6 +27,8 @@ enum {
     IO_HOST_BYTES = 254,
     /* "[" IPv6 with zone "]:" port NUL. */
     IO_PEER_BYTES = 80,
+    /* Signal numbers of one receiver: more than a server has use for. */
+    IO_SIGNALS_MAX = 8,
     /* Worker threads of one pool: more gives nothing for SQL and hashes on any machine meant here. */
     IO_WORKERS_MAX = 256,
 };

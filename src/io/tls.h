@@ -38,3 +38,5 @@ void io_tls_free(io_tls **tls);
  * @param host of a client: sent as SNI and checked against the certificate; NULL on a server
  * @return NULL when memory is short or host is no name   @thread any */
 struct ssl_st *io_tls_session_new(io_tls *tls, const char *host);
+/** Free a session that nothing else has taken; accepts NULL. @thread any */
+void io_tls_session_free(struct ssl_st *session);
