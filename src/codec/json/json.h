@@ -83,7 +83,7 @@ typedef struct json_reader {
     size_t pos, line_start;
     uint64_t in_object; /* bit d: level d is an object */
     uint32_t line, depth;
-    enum { JSON_WANT_VALUE, JSON_WANT_FIRST, JSON_WANT_COLON, JSON_WANT_COMMA, JSON_WANT_DONE } want;
+    enum { JSON_WANT_VALUE, JSON_WANT_FIRST, JSON_WANT_COMMA, JSON_WANT_DONE } want;
 } json_reader;
 
 /** Begin to read text; both are borrowed. */

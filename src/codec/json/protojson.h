@@ -9,9 +9,9 @@
 
 /** How to print. */
 typedef struct protojson_style {
-    bool emit_defaults;  /* unpopulated scalar and repeated fields too (oneof members and submessages only if set) */
-    bool snake_case;     /* field names as in the .proto file instead of camelCase */
-    bool multiline;      /* 2-space indent */
+    bool emit_defaults; /* unpopulated scalar and repeated fields too (oneof members and submessages only if set) */
+    bool snake_case;    /* field names as in the .proto file instead of camelCase */
+    bool multiline;     /* 2-space indent */
 } protojson_style;
 
 /** Decode one JSON object.
@@ -26,5 +26,6 @@ LPX_RESULT protojson_encode(const ProtobufCMessage *message, protojson_style sty
 /** Split a stream of concatenated JSON values (white space between them is optional).
  * @param pending bytes read so far; *value_len gets the length of the first whole value with leading space
  * @return false when no whole value is there yet
- * @err through *bad: true when no continuation can make it JSON (unbalanced closing bracket, text that begins no value) */
+ * @err through *bad: true when no continuation can make it JSON (unbalanced closing bracket, text that begins no value)
+ */
 bool protojson_next_value(lpx_str pending, size_t *value_len, bool *bad);

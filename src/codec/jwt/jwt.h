@@ -47,7 +47,7 @@ LPX_RESULT jwt_peek_kid(lpx_str token, lpx_arena *arena, lpx_str *kid, lpx_note 
 /** Verify signature and decode the claims; time, issuer and audience are the caller's to check (jwt_check).
  * @err UNAUTHENTICATED: JWT_MALFORMED, JWT_BAD_SIGNATURE */
 LPX_RESULT jwt_verify(const jwt_key *key, lpx_str token, lpx_arena *arena, jwt_claims *out, lpx_note *note);
-/** Check expiry, not-before, issued-at (60 s leeway), issuer (empty: any) and that one of own audiences is granted (none
- * given: any). @err UNAUTHENTICATED: JWT_EXPIRED, JWT_NOT_YET_VALID, JWT_WRONG_ISSUER, JWT_WRONG_AUDIENCE */
+/** Check expiry, not-before, issued-at (60 s leeway), issuer (empty: any) and that one of own audiences is granted
+ * (none given: any). @err UNAUTHENTICATED: JWT_EXPIRED, JWT_NOT_YET_VALID, JWT_WRONG_ISSUER, JWT_WRONG_AUDIENCE */
 LPX_RESULT jwt_check(const jwt_claims *claims, lpx_utc now, lpx_str issuer, const lpx_str *audiences, size_t count,
                      lpx_note *note);
