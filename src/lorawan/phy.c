@@ -210,12 +210,11 @@ static lpx_err frame_decode(lpx_bytes in, lpx_note *note, lw_phy *phy, lpx_reade
     if (!has_mic(phy->mtype)) {
         return LPX_SUCCESS;
     }
-    if (lpx_reader_left(&r) < LW_MIC_BYTES) {
-        return wrong_length(phy, "at least 12", note);
-    }
-    *body = lpx_reader_sub(&r, lpx_reader_left(&r) - LW_MIC_BYTES);
+    /* A frame without room for a MIC is too short for every type; the type says by how much. */
+    size_t mic_len = lpx_reader_left(&r) < LW_MIC_BYTES ? lpx_reader_left(&r) : LW_MIC_BYTES;
+    *body = lpx_reader_sub(&r, lpx_reader_left(&r) - mic_len);
     phy->mic = lpx_reader_take_rest(&r);
-    phy->without_mic.len = in.len - LW_MIC_BYTES;
+    phy->without_mic.len = in.len - mic_len;
     return LPX_SUCCESS;
 }
 

@@ -30,7 +30,7 @@ typedef struct region_row {
 #define SF12_TO_SF7(directions)                                                                                       \
     [0] = LORA_ROW(directions, 12, 125), [1] = LORA_ROW(directions, 11, 125), [2] = LORA_ROW(directions, 10, 125),     \
     [3] = LORA_ROW(directions, 9, 125), [4] = LORA_ROW(directions, 8, 125), [5] = LORA_ROW(directions, 7, 125)
-/* Added to them by RP002-1.0.5. */
+/* Added to them by the newest revision of RP002. */
 #define SF6_SF5(directions) [12] = LORA_ROW(directions, 6, 125), [13] = LORA_ROW(directions, 5, 125)
 
 static const rate_row rates_eu868[INDEX_COUNT] = {
