@@ -2,7 +2,6 @@
  * AddressSanitizer the unused part of a block is poisoned, so that an overrun inside the arena is seen. */
 #include "base/arena.h"
 
-#include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +18,11 @@
 #endif
 
 #ifdef ARENA_ASAN
-#include <sanitizer/asan_interface.h>
-#define ARENA_POISON(ptr, len) ASAN_POISON_MEMORY_REGION((ptr), (len))
-#define ARENA_UNPOISON(ptr, len) ASAN_UNPOISON_MEMORY_REGION((ptr), (len))
+/* Of the sanitizer's run-time library; without its const, for which gcc would want the memory initialised. */
+void __asan_poison_memory_region(void *addr, size_t size);
+void __asan_unpoison_memory_region(void *addr, size_t size);
+#define ARENA_POISON(ptr, len) __asan_poison_memory_region((ptr), (len))
+#define ARENA_UNPOISON(ptr, len) __asan_unpoison_memory_region((ptr), (len))
 #else
 #define ARENA_POISON(ptr, len) ((void)(ptr), (void)(len))
 #define ARENA_UNPOISON(ptr, len) ((void)(ptr), (void)(len))
@@ -33,7 +34,7 @@ struct lpx_arena_block {
     lpx_arena_block *next;
     size_t size;
     size_t used;
-    alignas(ARENA_ALIGN) uint8_t data[];
+    _Alignas(ARENA_ALIGN) uint8_t data[];
 };
 
 void lpx_arena_init(lpx_arena *arena, size_t cap_bytes)

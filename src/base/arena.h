@@ -26,7 +26,8 @@ void lpx_arena_reset(lpx_arena *arena);
 /** Free everything. The arena may be used again. */
 void lpx_arena_fini(lpx_arena *arena);
 
-/** Room of size bytes, aligned to 16, zeroed; NULL when the cap or the heap is reached. size 0 gives a valid pointer. */
+/** Room of size bytes, aligned to 16, zeroed; NULL when the cap or the heap is reached. size 0 gives a valid pointer.
+ */
 void *lpx_arena_get(lpx_arena *arena, size_t size);
 
 /** Room for count things of size bytes, zeroed; NULL also when count * size would overflow. */

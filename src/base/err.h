@@ -44,12 +44,12 @@ typedef struct lpx_note {
 #define LPX_SUCCESS ((lpx_err){0, 0})
 
 /** Hand a failure to the caller at once; the only macro that hides a return. */
-#define LPX_TRY(call)                                                                                                  \
-    do {                                                                                                               \
-        lpx_err lpx_try_err_ = (call);                                                                                 \
-        if (lpx_try_err_.code != 0) {                                                                                  \
-            return lpx_try_err_;                                                                                       \
-        }                                                                                                              \
+#define LPX_TRY(call)                  \
+    do {                               \
+        lpx_err lpx_try_err_ = (call); \
+        if (lpx_try_err_.code != 0) {  \
+            return lpx_try_err_;       \
+        }                              \
     } while (0)
 
 /** Is it a failure? */

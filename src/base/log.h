@@ -29,6 +29,6 @@ void lpx_log_set_level(lpx_log_level level);
 void lpx_log(lpx_log_level level, const char *event, const lpx_field *fields, size_t count);
 
 /** Emit one line with a list of fields. */
-#define LPX_LOG(level, event, ...)                                                                                     \
-    lpx_log((level), (event), (const lpx_field[]){__VA_ARGS__},                                                        \
+#define LPX_LOG(level, event, ...)                              \
+    lpx_log((level), (event), (const lpx_field[]){__VA_ARGS__}, \
             sizeof((const lpx_field[]){__VA_ARGS__}) / sizeof(lpx_field))

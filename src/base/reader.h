@@ -37,7 +37,7 @@ uint16_t lpx_reader_u16be(lpx_reader *r);
 uint32_t lpx_reader_u32be(lpx_reader *r);
 /** Next eight bytes, big-endian. */
 uint64_t lpx_reader_u64be(lpx_reader *r);
-/** Next protobuf varint, at most 10 bytes. */
+/** Next protobuf varint, at most 10 bytes and 64 bits; longer forms of small numbers are accepted. */
 uint64_t lpx_reader_varint(lpx_reader *r);
 
 /** Next len bytes as a view into the input; empty and failed when fewer are left. */

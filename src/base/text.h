@@ -19,7 +19,7 @@ size_t lpx_base64_len(size_t len);
 void lpx_base64_encode(lpx_bytes in, char *out);
 /** Base64url without padding; out needs the same room. @return length */
 size_t lpx_base64url_encode(lpx_bytes in, char *out);
-/** Standard or URL alphabet, padding optional (as protojson accepts).
+/** Standard or URL alphabet, padding optional (as protojson accepts). Bits left over behind the last byte must be 0.
  * @param out room for at least text.len / 4 * 3 + 3 bytes
  * @return bytes written, or -1 when the text is no base64 */
 int64_t lpx_base64_decode(lpx_str text, lpx_space out);

@@ -28,6 +28,7 @@ enum { LPX_UTC_TEXT_BYTES = 32 };
  * @return length without the NUL; 0 when the year is outside 1 to 9999 */
 size_t lpx_utc_format(lpx_utc t, char out[static LPX_UTC_TEXT_BYTES]);
 
-/** Read RFC 3339 text ("2026-01-02T03:04:05.123456Z", offsets too; more than six decimals are cut).
+/** Read RFC 3339 text ("2026-01-02T03:04:05.123456Z", offsets too; more than six decimals are cut). Refused are leap
+ * seconds (":60") and times whose year in UTC is not 1 to 9999.
  * @return false when it is no such time; *out untouched then */
 bool lpx_utc_parse(lpx_str text, lpx_utc *out);

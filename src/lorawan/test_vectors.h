@@ -10,6 +10,11 @@
 #include "base/bytes.h"
 #include "base/text.h"
 
+/* The build names the folder. */
+#ifndef LPX_VECTORS
+#define LPX_VECTORS "tests/vectors/lorawan"
+#endif
+
 enum { VECTOR_LINE_BYTES = 4096, VECTOR_FIELDS = 5 };
 
 typedef struct test_vectors {
