@@ -328,6 +328,7 @@ void rpc_stream_begin(rpc_call *call, const rpc_stream_events *events, void *ctx
     call->events = events;
     call->events_ctx = ctx;
     lpx_list_push(&call->server->streams, &call->stream_node);
+    grpc_call_open(call->grpc); /* the client may wait for the headers to know that its stream stands */
 }
 
 bool rpc_stream_send(rpc_call *call, lpx_bytes message)

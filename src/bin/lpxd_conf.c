@@ -1,0 +1,54 @@
+/* Every setting of the server, in one place: parser, checks, help and reference come from these rows. */
+#include "bin/lpxd.h"
+
+/* clang-format off */
+static const conf_option general[] = {
+    {.name = "data.dir", .type = CONF_STR, .arg = "DIR", .help = "data folder: database, own CA, certificates (default: /var/lib/lpx for root, else ~/.local/share/lpx)"},
+    {.name = "roles", .type = CONF_LIST, .def = "iam,control,router", .min = 1, .max = 3, .words = "iam|control|router", .help = "parts of the exchange that this process runs"},
+    {.name = "server.loops", .type = CONF_INT, .def = "0", .min = 0, .max = 64, .help = "event loops, one thread each; 0: one per processor, at most 4"},
+    {.name = "server.drain", .type = CONF_DURATION, .def = "10s", .min = 0, .max = INT64_C(600000000), .reloadable = true, .help = "how long open calls may go on after SIGTERM"},
+    {.name = "log.level", .type = CONF_WORD, .def = "info", .words = "debug|info|warn|error", .reloadable = true, .help = "least level that is logged"},
+    {.name = "log.format", .type = CONF_WORD, .def = "logfmt", .words = "logfmt|json", .help = "form of a log line"},
+};
+static const conf_option listen[] = {
+    {.name = "grpc.listen", .type = CONF_LIST, .def = "127.0.0.1:1900", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC over TLS"},
+    {.name = "grpc.plaintext-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC without TLS, for local tests and sidecars"},
+    {.name = "http.listen", .type = CONF_LIST, .def = "127.0.0.1:1901", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "HTTPS: /token and /.well-known/jwks.json"},
+    {.name = "tls.cert-file", .type = CONF_STR, .arg = "FILE", .help = "server certificate chain, PEM; default: one from the own CA"},
+    {.name = "tls.key-file", .type = CONF_STR, .arg = "FILE", .help = "its private key, PEM"},
+    {.name = "tls.names", .type = CONF_LIST, .min = 0, .max = 16, .arg = "NAME", .help = "further names and addresses in the certificate from the own CA"},
+    {.name = "grpc.max-connections", .type = CONF_INT, .def = "10000", .min = 1, .max = 1000000, .help = "gRPC connections per loop"},
+};
+static const conf_option storage[] = {
+    {.name = "store.url", .type = CONF_STR, .arg = "URL", .secret = true, .help = "sqlite:/path/lpx.db or postgresql://user@host/db; default: lpx.db in the data folder"},
+    {.name = "store.readers", .type = CONF_INT, .def = "2", .min = 1, .max = 64, .help = "threads that read from the database"},
+};
+static const conf_option iam[] = {
+    {.name = "iam.issuer", .type = CONF_STR, .def = "https://localhost:1901", .arg = "URL", .help = "issuer in tokens; clients find /.well-known/jwks.json below it"},
+    {.name = "iam.audiences", .type = CONF_LIST, .min = 0, .max = 12, .arg = "HOST", .help = "host names under which clients reach this exchange; localhost, 127.0.0.1, ::1 and the host name always count"},
+    {.name = "iam.allow-private-net-ids", .type = CONF_BOOL, .def = "false", .help = "allow the NetIDs 000000 and 000001"},
+    {.name = "iam.anonymous-keys-per-minute", .type = CONF_INT, .def = "10", .min = 0, .max = 100000, .help = "API keys that callers without credentials may ask for"},
+};
+static const conf_option routing[] = {
+    {.name = "control.default-policy", .type = CONF_WORD, .def = "open", .words = "open|closed", .help = "what applies between members when no policy is set"},
+    {.name = "router.loopback", .type = CONF_BOOL, .def = "false", .help = "route a network's own traffic back to it"},
+    {.name = "router.queue-messages", .type = CONF_INT, .def = "4096", .min = 1, .max = 1000000, .help = "messages that wait for one slow subscriber; then the oldest goes"},
+    {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},
+    {.name = "router.queue-age", .type = CONF_DURATION, .def = "30s", .min = 100000, .max = INT64_C(3600000000), .help = "how long a message waits for a slow subscriber"},
+};
+/* clang-format on */
+
+#define TABLE(heading, rows) {.title = (heading), .options = (rows), .count = sizeof(rows) / sizeof((rows)[0])}
+
+static const conf_table general_table = TABLE("General", general);
+static const conf_table listen_table = TABLE("Listeners", listen);
+static const conf_table storage_table = TABLE("Storage", storage);
+static const conf_table iam_table = TABLE("Identity and access", iam);
+static const conf_table routing_table = TABLE("Routing", routing);
+static const conf_table *const tables[] = {&general_table, &listen_table, &storage_table, &iam_table, &routing_table};
+
+const conf_table *const *lpxd_tables(size_t *count)
+{
+    *count = sizeof tables / sizeof tables[0];
+    return tables;
+}
