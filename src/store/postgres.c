@@ -88,7 +88,7 @@ static lpx_err fail_by_state(pg_conn *c, const char *state)
     static const char *const conflict[] = {"23505", "23503", "23P01", NULL};
     static const char *const too_large[] = {"54", NULL};
     /* Resources, intervention, system, internal; lock not to be had; a statement that took too long. */
-    static const char *const broken[] = {"53", "55P03", "57", "58", "XX", "F0", "08", NULL};
+    static const char *const broken[] = {"53", "55P03", "57", "58", "XX", "F0", NULL};
     if (is_one_of(state, again)) {
         return end_transaction(c, STORE_AGAIN);
     }
@@ -460,7 +460,7 @@ static lpx_err execute(pg_conn *c, const char *sql, const store_value *values, s
     PGresult *result = PQexecPrepared(c->pg, name, (int)count, p.ptrs, p.lens, p.formats, 1);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        lpx_err err = fail(c, result);
+        lpx_err err = status == PGRES_EMPTY_QUERY ? refuse(c, "the text holds no statement") : fail(c, result);
         PQclear(result);
         return err;
     }
