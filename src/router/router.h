@@ -3,6 +3,7 @@
  * snapshot, loaded from the store and sent to every loop (docs/adr/0002-snapshots-by-message.md). Level 6.
  * Thread: one router serves all loops; each function says who may call it. */
 #pragma once
+#include "router/router_types.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
 
@@ -10,9 +11,9 @@ typedef struct router router;
 
 /** What a router is made with. */
 typedef struct router_opts {
-    store *store;           /* borrowed until router_free; NULL: empty tables for ever (tests of the surroundings) */
-    bool default_open;      /* no policy anywhere: everything is allowed (true) or nothing (false) */
-    bool loopback;          /* deliver a network's own traffic back to it, if policy allows */
+    store *store;            /* borrowed until router_free; NULL: empty tables for ever (tests of the surroundings) */
+    bool default_open;       /* no policy anywhere: everything is allowed (true) or nothing (false) */
+    bool loopback;           /* deliver a network's own traffic back to it, if policy allows */
     uint32_t queue_messages; /* limits of the queue of one subscription; 0: the default in router/limits.h */
     uint32_t queue_bytes;
     int64_t queue_age_us;
@@ -36,25 +37,6 @@ void router_free(router **router);
 /** The six methods of ForwarderData and HomeNetworkData; borrowed for the router's life; the same for every loop. */
 const rpc_method *router_methods(const router *router, size_t *count);
 
-typedef enum router_direction { ROUTER_UP, ROUTER_DOWN, ROUTER_DIRECTIONS } router_direction;
-/** Join-request or join-accept; data frame. */
-typedef enum router_kind { ROUTER_JOIN, ROUTER_DATA, ROUTER_KINDS } router_kind;
-
-/** Why a message, or one copy of it, did not arrive. */
-typedef enum router_drop_reason {
-    ROUTER_DROP_NO_ROUTE,    /* uplink: no DevAddr block; join-request: no subscription names its EUIs */
-    ROUTER_DROP_LOOPBACK,    /* own traffic, and loopback is off */
-    ROUTER_DROP_POLICY,      /* the forwarder's policy refuses this kind of message */
-    ROUTER_DROP_NO_ENDPOINT, /* nobody is subscribed */
-    ROUTER_DROP_FILTER,      /* somebody is subscribed, and all filters refuse */
-    ROUTER_DROP_QUEUE_FULL,  /* the oldest in the queue of a slow subscriber */
-    ROUTER_DROP_QUEUE_AGE,   /* waited too long in the queue of a slow subscriber */
-    ROUTER_DROP_GONE,        /* the subscriber left before it was sent */
-    ROUTER_DROP_RELAY_FULL,  /* another loop does not keep up */
-    ROUTER_DROP_MEMORY,      /* all queues of a loop together hold too much, or the heap is exhausted */
-    ROUTER_DROP_REASONS,
-} router_drop_reason;
-
 /** What became of a delivery report. */
 typedef enum router_report_outcome {
     ROUTER_REPORT_SUCCESS,  /* first report of processing, without error */
@@ -73,7 +55,7 @@ typedef struct router_counts {
     uint64_t sent[ROUTER_DIRECTIONS];                    /* copies written to streams */
     uint64_t dropped[ROUTER_DIRECTIONS][ROUTER_DROP_REASONS];
     uint64_t reports[ROUTER_DIRECTIONS][ROUTER_REPORT_OUTCOMES]; /* direction of the message that is reported on */
-    uint64_t opened[ROUTER_DIRECTIONS];                  /* subscriptions; open now: opened - closed */
+    uint64_t opened[ROUTER_DIRECTIONS];                          /* subscriptions; open now: opened - closed */
     uint64_t closed[ROUTER_DIRECTIONS];
     uint64_t tables_loaded;
     uint64_t tables_failed;
@@ -93,6 +75,3 @@ typedef struct router_metric {
 /** The metric number index (0, 1, …) of counts; those of one name follow each other.
  * @return false behind the last */
 bool router_metric_get(const router_counts *counts, unsigned index, router_metric *out);
-
-/** Short name of a reason for logs and metrics, "queue_full"; static. */
-const char *router_drop_name(router_drop_reason reason);

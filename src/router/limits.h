@@ -1,0 +1,61 @@
+/* Limits of the router, each with its reason. */
+#pragma once
+
+enum {
+    /* One loop per core; the counters and mail boxes of a loop are a few KiB. */
+    ROUTER_MAX_LOOPS = 64,
+
+    /* Queue of one subscription. A message takes about 500 bytes: 4,096 of them are some seconds of a busy network, and
+     * an uplink that waits longer than half a minute is of no use to a network server. */
+    ROUTER_QUEUE_MESSAGES = 4096,
+    ROUTER_QUEUE_MAX_MESSAGES = 1 << 20,
+    /* One message of the largest size that gRPC takes must fit. */
+    ROUTER_QUEUE_BYTES = 20 << 20,
+    ROUTER_QUEUE_MIN_BYTES = 1 << 16,
+    ROUTER_QUEUE_MAX_BYTES = 1 << 30,
+    ROUTER_QUEUE_AGE_US = 30 * 1000 * 1000,
+    /* All queues of a loop together, copies counted once for each queue: slow subscribers cannot take the machine. */
+    ROUTER_SHARD_BYTES = 256 << 20,
+
+    /* Messages under way from all loops to one: a loop that does not run for a second at full speed. */
+    ROUTER_RELAY_ITEMS = 1 << 17,
+    /* Messages in one batch to another loop. */
+    ROUTER_BATCH_ITEMS = 64,
+    /* Encoded copies of one message for different home networks: more than the largest message twice over. */
+    ROUTER_COPY_BYTES = 64 << 20,
+    /* Encoded copies that are kept while one message is given out; neighbours share, so few are enough. */
+    ROUTER_COPIES_KEPT = 8,
+    /* An encoding buffer larger than this is not kept for the next message. */
+    ROUTER_SCRATCH_KEEP_BYTES = 1 << 20,
+    /* A whole message with its envelope, for the encoding buffer. */
+    ROUTER_MESSAGE_BYTES = 20 << 20,
+
+    /* Open subscriptions in the exchange, and those of one network or tenant: each may get a copy of one message. */
+    ROUTER_MAX_SUBS = 65536,
+    ROUTER_MAX_SUBS_PER_MEMBER = 4096,
+    /* Filters of one subscription; real clients send two. */
+    ROUTER_MAX_FILTERS = 256,
+    /* EUI prefixes, DevAddr prefixes and port ranges of one subscription together: looked at one by one. */
+    ROUTER_MAX_CONDITIONS = 4096,
+
+    /* Rows in one snapshot: a million DevAddr blocks take 60 MB and a third of a second to build. */
+    ROUTER_MAX_BLOCKS = 4 << 20,
+    ROUTER_MAX_POLICIES = 1 << 20,
+    ROUTER_MAX_DELEGATIONS = 1 << 20,
+    /* Text of the rows while they are loaded. */
+    ROUTER_LOAD_BYTES = 512 << 20,
+    /* Text kept with a snapshot. */
+    ROUTER_TABLES_TEXT_BYTES = 256 << 20,
+    /* A failed load is tried again after this. */
+    ROUTER_RELOAD_US = 1000 * 1000,
+
+    /* Reports of processing that are remembered, per loop and generation (two generations): 4 MiB each at most. */
+    ROUTER_SEEN_ENTRIES = 1 << 19,
+    ROUTER_SEEN_FIRST_ENTRIES = 1024,
+    /* A generation ends after this at the latest: reports come seconds after their message. */
+    ROUTER_SEEN_AGE_MS = 30 * 60 * 1000,
+
+    /* Random bytes fetched at once for ids. */
+    ROUTER_RANDOM_BYTES = 640,
+    ROUTER_ID_KEY_BYTES = 32,
+};

@@ -1,0 +1,282 @@
+#include "router/router_check.h"
+
+#include "codec/pb/pb.h"
+#include "lorawan/phy.h"
+#include "lpx_reasons.h"
+
+/* ---- members and clusters ---- */
+
+/* Names of the fields of one side, for notes. */
+typedef struct side {
+    const char *net, *tenant, *cluster;
+} side;
+
+static const side forwarder_side = {"forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"};
+static const side home_side = {"home_network_net_id", "home_network_tenant_id", "home_network_cluster_id"};
+static const side report_forwarder_side = {"state_change.forwarder_net_id", "state_change.forwarder_tenant_id",
+                                           "state_change.forwarder_cluster_id"};
+static const side report_home_side = {"state_change.home_network_net_id", "state_change.home_network_tenant_id",
+                                      "state_change.home_network_cluster_id"};
+
+static lpx_err check_endpoint(const side *names, router_endpoint endpoint, lpx_note *note)
+{
+    LPX_TRY(lw_netid_check(endpoint.net_id, names->net, note));
+    if (endpoint.tenant_id.len > 0) {
+        LPX_TRY(lw_tenant_id_check(endpoint.tenant_id, names->tenant, note));
+    }
+    if (endpoint.cluster_id.len > 0) {
+        LPX_TRY(lw_cluster_id_check(endpoint.cluster_id, names->cluster, note));
+    }
+    return LPX_SUCCESS;
+}
+
+static router_endpoint make_endpoint(uint32_t net_id, const char *tenant_id, const char *cluster_id)
+{
+    return (router_endpoint){net_id, pb_str(tenant_id), pb_str(cluster_id)};
+}
+
+/* ---- payloads ---- */
+
+/* Decode a PHYPayload; the note says which field it is, what is wrong and where. */
+static lpx_err decode_payload(lpx_bytes payload, const char *field, lw_phy *out, lpx_note *note)
+{
+    lpx_note inner = {.text = ""};
+    lpx_err err = lw_phy_decode(payload, &inner, out);
+    if (lpx_failed(err)) {
+        return lpx_fail(note, err.reason, "%s: %s", field,
+                        inner.text[0] != '\0' ? inner.text : lpx_reason_text(err.reason));
+    }
+    return LPX_SUCCESS;
+}
+
+static lpx_err look_at_plain(lpx_bytes payload, router_uplink *out, lpx_note *note)
+{
+    lw_phy phy;
+    LPX_TRY(decode_payload(payload, "message.phy_payload.plain", &phy, note));
+    if (phy.mtype == LW_JOIN_REQUEST) {
+        out->kind = ROUTER_JOIN;
+        out->join_eui = phy.join_request.join_eui.value;
+        out->dev_eui = phy.join_request.dev_eui.value;
+        return LPX_SUCCESS;
+    }
+    if (!lw_mtype_is_data(phy.mtype) || !lw_mtype_is_uplink(phy.mtype)) {
+        return lpx_fail(note, ROUTER_PAYLOAD_TYPE,
+                        "message.phy_payload.plain is a frame of type \"%s\"; an uplink must be a join-request or a "
+                        "data uplink.",
+                        lw_mtype_name(phy.mtype));
+    }
+    out->kind = ROUTER_DATA;
+    out->dev_addr = phy.data.dev_addr.value;
+    out->f_port = phy.data.f_port;
+    out->f_opts = phy.data.f_opts.len > 0;
+    out->confirmed = phy.mtype == LW_CONFIRMED_UP;
+    return LPX_SUCCESS;
+}
+
+static lpx_err look_at_teaser(const Pb__V3__PHYPayloadTeaser *teaser, router_uplink *out, lpx_note *note)
+{
+    if (teaser != NULL && teaser->payload_case == PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_JOIN_REQUEST &&
+        teaser->join_request != NULL) {
+        out->kind = ROUTER_JOIN;
+        out->join_eui = teaser->join_request->join_eui;
+        out->dev_eui = teaser->join_request->dev_eui;
+        return LPX_SUCCESS;
+    }
+    if (teaser == NULL || teaser->payload_case != PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_MAC || teaser->mac == NULL) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING,
+                        "message.phy_payload.teaser must have join_request or mac when the payload is encrypted.");
+    }
+    const Pb__V3__PHYPayloadTeaser__MACPayloadTeaser *mac = teaser->mac;
+    if (mac->f_port > UINT8_MAX) {
+        return lpx_fail(note, ROUTER_PAYLOAD_TYPE, "message.phy_payload.teaser.mac.f_port is %u; it must be 0 to 255.",
+                        mac->f_port);
+    }
+    out->kind = ROUTER_DATA;
+    out->dev_addr = mac->dev_addr;
+    out->f_port = mac->f_port;
+    out->f_opts = mac->f_opts;
+    out->confirmed = mac->confirmed;
+    return LPX_SUCCESS;
+}
+
+static lpx_err look_at_payload(const Pb__V3__UplinkMessage__PHYPayload *payload, router_uplink *out, lpx_note *note)
+{
+    if (payload == NULL) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "message.phy_payload is missing.");
+    }
+    if (payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_PLAIN) {
+        return look_at_plain(pb_bytes(payload->plain), out, note);
+    }
+    if (payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_ENCRYPTED) {
+        return look_at_teaser(payload->teaser, out, note);
+    }
+    return lpx_fail(note, ROUTER_FIELD_MISSING, "message.phy_payload must have plain or encrypted.");
+}
+
+static void look_at_metadata(const Pb__V3__UplinkMessage__GatewayMetadata *metadata, router_uplink *out)
+{
+    if (metadata == NULL) {
+        return;
+    }
+    out->has_metadata = true;
+    out->has_signal_quality =
+        metadata->signal_quality_case != PB__V3__UPLINK_MESSAGE__GATEWAY_METADATA__SIGNAL_QUALITY__NOT_SET;
+    out->has_localization =
+        metadata->localization_case != PB__V3__UPLINK_MESSAGE__GATEWAY_METADATA__LOCALIZATION__NOT_SET;
+}
+
+static lpx_err check_gateway_id(const Pb__V3__GatewayIdentifier *id, lpx_note *note)
+{
+    if (id == NULL) {
+        return LPX_SUCCESS;
+    }
+    if (id->eui == NULL && id->id_case == PB__V3__GATEWAY_IDENTIFIER__ID__NOT_SET) {
+        return lpx_fail(note, ROUTER_BAD_GATEWAY_ID, "message.gateway_id must have eui, plain or hash.");
+    }
+    if (id->id_case == PB__V3__GATEWAY_IDENTIFIER__ID_HASH && id->hash.len != 32) {
+        return lpx_fail(note, ROUTER_BAD_GATEWAY_ID, "message.gateway_id.hash has %zu bytes; it must have 32.",
+                        id->hash.len);
+    }
+    return LPX_SUCCESS;
+}
+
+/* ---- publishing ---- */
+
+lpx_err router_check_uplink(const Pb__Routing__V1__PublishUplinkMessageRequest *in, router_uplink *out, lpx_note *note)
+{
+    router_uplink uplink = {.forwarder =
+                                make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id)};
+    LPX_TRY(check_endpoint(&forwarder_side, uplink.forwarder, note));
+    if (in->message == NULL) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "message is missing.");
+    }
+    LPX_TRY(look_at_payload(in->message->phy_payload, &uplink, note));
+    LPX_TRY(check_gateway_id(in->message->gateway_id, note));
+    look_at_metadata(in->message->gateway_metadata, &uplink);
+    *out = uplink;
+    return LPX_SUCCESS;
+}
+
+lpx_err router_check_downlink(const Pb__Routing__V1__PublishDownlinkMessageRequest *in, router_downlink *out,
+                              lpx_note *note)
+{
+    router_downlink downlink = {
+        .home = make_endpoint(in->home_network_net_id, in->home_network_tenant_id, in->home_network_cluster_id),
+        .forwarder = make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id),
+    };
+    LPX_TRY(check_endpoint(&home_side, downlink.home, note));
+    LPX_TRY(check_endpoint(&forwarder_side, downlink.forwarder, note));
+    if (in->message == NULL || in->message->phy_payload.len == 0) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "%s is missing.",
+                        in->message == NULL ? "message" : "message.phy_payload");
+    }
+    lw_phy phy;
+    LPX_TRY(decode_payload(pb_bytes(in->message->phy_payload), "message.phy_payload", &phy, note));
+    bool data = phy.mtype == LW_UNCONFIRMED_DOWN || phy.mtype == LW_CONFIRMED_DOWN;
+    if (!data && phy.mtype != LW_JOIN_ACCEPT) {
+        return lpx_fail(note, ROUTER_PAYLOAD_TYPE,
+                        "message.phy_payload is a frame of type \"%s\"; a downlink must be a join-accept or a data "
+                        "downlink.",
+                        lw_mtype_name(phy.mtype));
+    }
+    downlink.kind = data ? ROUTER_DATA : ROUTER_JOIN;
+    downlink.f_port = data ? phy.data.f_port : 0;
+    *out = downlink;
+    return LPX_SUCCESS;
+}
+
+/* ---- subscribing ---- */
+
+static lpx_err check_group(lpx_str group, lpx_note *note)
+{
+    return group.len > 0 ? lw_cluster_id_check(group, "group", note) : LPX_SUCCESS;
+}
+
+lpx_err router_check_forwarder(const Pb__Routing__V1__SubscribeForwarderRequest *in, router_sub_spec *out,
+                               lpx_note *note)
+{
+    router_sub_spec spec = {
+        .direction = ROUTER_DOWN,
+        .endpoint = make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id),
+        .group = pb_str(in->group),
+    };
+    LPX_TRY(check_endpoint(&forwarder_side, spec.endpoint, note));
+    LPX_TRY(check_group(spec.group, note));
+    *out = spec;
+    return LPX_SUCCESS;
+}
+
+lpx_err router_check_home_network(const Pb__Routing__V1__SubscribeHomeNetworkRequest *in, lpx_arena *arena,
+                                  router_sub_spec *out, lpx_note *note)
+{
+    router_sub_spec spec = {
+        .direction = ROUTER_UP,
+        .endpoint = make_endpoint(in->home_network_net_id, in->home_network_tenant_id, in->home_network_cluster_id),
+        .group = pb_str(in->group),
+        .filter_count = in->n_filters,
+    };
+    LPX_TRY(check_endpoint(&home_side, spec.endpoint, note));
+    LPX_TRY(check_group(spec.group, note));
+    LPX_TRY(router_filters_decode(in->filters, in->n_filters, arena, &spec.filters, note));
+    *out = spec;
+    return LPX_SUCCESS;
+}
+
+/* ---- reports ---- */
+
+static lpx_err check_report(router_report *report, bool has_result, const char *result_name, lpx_note *note)
+{
+    LPX_TRY(check_endpoint(&report_home_side, report->home, note));
+    LPX_TRY(check_endpoint(&report_forwarder_side, report->forwarder, note));
+    if (has_result && !report->processed) {
+        return lpx_fail(note, ROUTER_BAD_REPORT,
+                        "state_change.%s may be set only when state_change.state is PROCESSED.", result_name);
+    }
+    return LPX_SUCCESS;
+}
+
+lpx_err router_check_uplink_report(const Pb__Routing__V1__UplinkMessageDeliveryStateChangeRequest *in,
+                                   router_report *out, lpx_note *note)
+{
+    const Pb__V3__UplinkMessageDeliveryStateChange *change = in->state_change;
+    if (change == NULL) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "state_change is missing.");
+    }
+    router_report report = {
+        .direction = ROUTER_UP,
+        .id = pb_str(change->id),
+        .forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id),
+        .home =
+            make_endpoint(change->home_network_net_id, change->home_network_tenant_id, change->home_network_cluster_id),
+        .processed = change->state == PB__V3__MESSAGE_DELIVERY_STATE__PROCESSED,
+        .failed = change->error != NULL,
+        .error = change->error != NULL ? (int)change->error->value : 0,
+    };
+    LPX_TRY(check_report(&report, change->error != NULL, "error", note));
+    *out = report;
+    return LPX_SUCCESS;
+}
+
+lpx_err router_check_downlink_report(const Pb__Routing__V1__DownlinkMessageDeliveryStateChangeRequest *in,
+                                     router_report *out, lpx_note *note)
+{
+    const Pb__V3__DownlinkMessageDeliveryStateChange *change = in->state_change;
+    if (change == NULL) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "state_change is missing.");
+    }
+    bool failed = change->result_case == PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_ERROR;
+    bool has_result = change->result_case != PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT__NOT_SET;
+    router_report report = {
+        .direction = ROUTER_DOWN,
+        .id = pb_str(change->id),
+        .forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id),
+        .home =
+            make_endpoint(change->home_network_net_id, change->home_network_tenant_id, change->home_network_cluster_id),
+        .processed = change->state == PB__V3__MESSAGE_DELIVERY_STATE__PROCESSED,
+        .failed = failed,
+        .error = failed ? (int)change->error : 0,
+    };
+    LPX_TRY(check_report(&report, has_result, failed ? "error" : "success", note));
+    *out = report;
+    return LPX_SUCCESS;
+}

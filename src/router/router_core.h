@@ -1,0 +1,57 @@
+/* The router's decisions: tables, directory and one message give a list of effects. Level 6; pure: no clock, no I/O, no
+ * randomness; the only thing it changes is whose turn it is in a group. Thread: the directory's owner.
+ *
+ * Data uplinks go to the owners of the longest DevAddr block. Join-requests go to every home network whose subscription
+ * names their JoinEUI or DevEUI by at least one bit; a filter that matches all joins does not attract them, because
+ * clients send such filters always, and every join-request would go to everybody. */
+#pragma once
+#include "base/arena.h"
+#include "router/router_dir.h"
+#include "router/router_tables.h"
+
+/** What is taken out of an uplink for one home network. */
+enum {
+    ROUTER_STRIP_SIGNAL_QUALITY = 1 << 0,
+    ROUTER_STRIP_LOCALIZATION = 1 << 1,
+    ROUTER_STRIP_TEASER = 1 << 2, /* neither part is allowed: all that is said about gateway reception */
+};
+
+/** What the router looks at in a downlink. */
+typedef struct router_downlink {
+    router_endpoint home;      /* who sends */
+    router_endpoint forwarder; /* to whom */
+    router_kind kind;
+    uint32_t f_port; /* ROUTER_DATA: 0 to 255; 0 also without FPort */
+} router_downlink;
+
+/** One copy for one subscription. */
+typedef struct router_delivery {
+    router_sub *sub;      /* borrowed from the directory */
+    router_endpoint home; /* as it stands in the routed message; text borrowed from tables, directory or message */
+    uint8_t strip;        /* uplinks: ROUTER_STRIP_… */
+} router_delivery;
+
+/** One home network (uplinks) or forwarder (downlinks) that gets nothing. */
+typedef struct router_drop {
+    router_drop_reason reason;
+    router_endpoint home; /* all zero with ROUTER_DROP_NO_ROUTE */
+} router_drop;
+
+/** What is to be done about one message. Copies for the same home network follow each other. */
+typedef struct router_effects {
+    lpx_arena *arena; /* set by the caller; holds the lists */
+    router_delivery *deliveries;
+    size_t delivery_count, delivery_room;
+    router_drop *drops;
+    size_t drop_count, drop_room;
+} router_effects;
+
+/** Route one uplink.
+ * @param out arena set, the rest zero; lists are complete only on success
+ * @err RESOURCE_EXHAUSTED: BASE_NO_MEMORY */
+LPX_RESULT router_route_uplink(const router_tables *tables, router_dir *dir, const router_uplink *uplink,
+                               router_effects *out);
+
+/** Route one downlink; like router_route_uplink. */
+LPX_RESULT router_route_downlink(const router_tables *tables, router_dir *dir, const router_downlink *downlink,
+                                 router_effects *out);

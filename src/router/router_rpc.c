@@ -1,0 +1,395 @@
+/* The six methods of the data plane: check, ask the core, carry out its effects, answer, count, log. */
+#include "codec/pb/pb.h"
+#include "crypto/random.h"
+#include "google_protobuf_empty.pb-c.h"
+#include "lpx_reasons.h"
+#include "router/router_map.h"
+#include "router/router_priv.h"
+#include "router/router_strip.h"
+
+static router_shard *shard_of(const rpc_call *call, void *service)
+{
+    router *self = service;
+    return self->shards[io_loop_index(rpc_call_loop(call))];
+}
+
+/* ---- ids ---- */
+
+static lpx_err take_random(router_shard *shard, uint8_t out[static ROUTER_ID_RANDOM_BYTES])
+{
+    if (ROUTER_RANDOM_BYTES - shard->random_used < ROUTER_ID_RANDOM_BYTES) {
+        LPX_TRY(crypto_random((lpx_space){shard->random, sizeof shard->random}));
+        shard->random_used = 0;
+    }
+    memcpy(out, shard->random + shard->random_used, ROUTER_ID_RANDOM_BYTES);
+    shard->random_used += ROUTER_ID_RANDOM_BYTES;
+    return LPX_SUCCESS;
+}
+
+/* ---- publishing ---- */
+
+/* One message on its way through: what was decided, and the copies that were encoded. */
+typedef struct passage {
+    router_shard *shard;
+    router_direction direction;
+    router_kind kind;
+    router_endpoint forwarder;
+    char id[ROUTER_ID_TEXT_BYTES];
+    router_effects effects;
+    const Pb__V3__UplinkMessage *uplink;
+    const Pb__V3__DownlinkMessage *downlink;
+    lpx_shared **copies; /* by delivery; several may be the same */
+    size_t copy_bytes;
+} passage;
+
+static lpx_err start_passage(passage *p, rpc_call *call, router_member home)
+{
+    router_id_parts parts = {
+        .now = io_loop_now(p->shard->loop).utc,
+        .direction = p->direction,
+        .kind = p->kind,
+        .forwarder = router_member_of(p->forwarder),
+        .home = home,
+    };
+    LPX_TRY(take_random(p->shard, parts.random));
+    router_id_make(&p->shard->router->id_key, &parts, p->id);
+    p->effects.arena = rpc_call_arena(call);
+    return LPX_SUCCESS;
+}
+
+/* Text of ids and endpoints for a message: protobuf-c wants NUL-ended strings. */
+static char *cstr(lpx_arena *arena, lpx_str text, bool *ok)
+{
+    char *copy = lpx_arena_cstr(arena, text);
+    *ok = *ok && copy != NULL;
+    return copy;
+}
+
+static Google__Protobuf__Timestamp timestamp_of(lpx_utc t)
+{
+    Google__Protobuf__Timestamp out = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    out.seconds = t.us / 1000000;
+    out.nanos = (int32_t)(t.us % 1000000 * 1000);
+    return out;
+}
+
+/* Encoded message as shared bytes. */
+static lpx_err share(router_shard *shard, const ProtobufCMessage *message, lpx_shared **out)
+{
+    lpx_buf *buf = &shard->scratch;
+    lpx_buf_clear(buf);
+    pb_append(message, buf);
+    *out = lpx_buf_failed(buf) ? NULL : lpx_shared_new(lpx_buf_view(buf));
+    if (buf->room > ROUTER_SCRATCH_KEEP_BYTES) {
+        lpx_buf_fini(buf);
+        lpx_buf_init(buf, ROUTER_MESSAGE_BYTES);
+    }
+    return *out != NULL ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
+}
+
+static lpx_err encode_uplink(passage *p, const router_delivery *d, lpx_shared **out)
+{
+    lpx_arena *arena = p->effects.arena;
+    const Pb__V3__UplinkMessage *message;
+    LPX_TRY(router_strip_uplink(p->uplink, d->strip, arena, &message));
+    bool ok = true;
+    Google__Protobuf__Timestamp time = timestamp_of(io_loop_now(p->shard->loop).utc);
+    Pb__V3__RoutedUplinkMessage routed = PB__V3__ROUTED_UPLINK_MESSAGE__INIT;
+    routed.time = &time;
+    routed.id = p->id;
+    routed.forwarder_net_id = p->forwarder.net_id;
+    routed.forwarder_tenant_id = cstr(arena, p->forwarder.tenant_id, &ok);
+    routed.forwarder_cluster_id = cstr(arena, p->forwarder.cluster_id, &ok);
+    routed.home_network_net_id = d->home.net_id;
+    routed.home_network_tenant_id = cstr(arena, d->home.tenant_id, &ok);
+    routed.home_network_cluster_id = cstr(arena, d->home.cluster_id, &ok);
+    routed.message = (Pb__V3__UplinkMessage *)(uintptr_t)message;
+    return ok ? share(p->shard, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
+}
+
+static lpx_err encode_downlink(passage *p, const router_delivery *d, lpx_shared **out)
+{
+    lpx_arena *arena = p->effects.arena;
+    const Pb__V3__DownlinkMessage *message;
+    LPX_TRY(router_fill_downlink(p->downlink, arena, &message));
+    bool ok = true;
+    Google__Protobuf__Timestamp time = timestamp_of(io_loop_now(p->shard->loop).utc);
+    Pb__V3__RoutedDownlinkMessage routed = PB__V3__ROUTED_DOWNLINK_MESSAGE__INIT;
+    routed.time = &time;
+    routed.id = p->id;
+    routed.home_network_net_id = d->home.net_id;
+    routed.home_network_tenant_id = cstr(arena, d->home.tenant_id, &ok);
+    routed.home_network_cluster_id = cstr(arena, d->home.cluster_id, &ok);
+    routed.forwarder_net_id = p->forwarder.net_id;
+    routed.forwarder_tenant_id = cstr(arena, p->forwarder.tenant_id, &ok);
+    routed.forwarder_cluster_id = cstr(arena, p->forwarder.cluster_id, &ok);
+    routed.message = (Pb__V3__DownlinkMessage *)(uintptr_t)message;
+    return ok ? share(p->shard, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
+}
+
+static bool same_copy(const router_delivery *a, const router_delivery *b)
+{
+    return a->strip == b->strip && router_member_equal(router_member_of(a->home), router_member_of(b->home)) &&
+           lpx_str_equal(a->home.cluster_id, b->home.cluster_id);
+}
+
+/* The copy of an earlier delivery that is equal to this one; NULL when there is none nearby. */
+static lpx_shared *find_copy(const passage *p, size_t index)
+{
+    const router_delivery *list = p->effects.deliveries;
+    size_t first = index > ROUTER_COPIES_KEPT ? index - ROUTER_COPIES_KEPT : 0;
+    for (size_t i = index; i > first; i--) {
+        if (same_copy(&list[i - 1], &list[index])) {
+            return p->copies[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static lpx_err encode_copy(passage *p, size_t index, lpx_note *note)
+{
+    const router_delivery *d = &p->effects.deliveries[index];
+    lpx_shared *known = find_copy(p, index);
+    if (known != NULL) {
+        p->copies[index] = lpx_shared_ref(known);
+        return LPX_SUCCESS;
+    }
+    LPX_TRY(p->direction == ROUTER_UP ? encode_uplink(p, d, &p->copies[index])
+                                      : encode_downlink(p, d, &p->copies[index]));
+    p->copy_bytes += lpx_shared_view(p->copies[index]).len;
+    if (p->copy_bytes > ROUTER_COPY_BYTES) {
+        return lpx_fail(note, ROUTER_TOO_LARGE,
+                        "The copies of this message for its receivers are over %d MiB together.",
+                        ROUTER_COPY_BYTES >> 20);
+    }
+    return LPX_SUCCESS;
+}
+
+/* Encode all copies before the first one leaves, so that a failed call delivered nothing. */
+static lpx_err encode_all(passage *p, lpx_note *note)
+{
+    size_t count = p->effects.delivery_count;
+    p->copies = lpx_arena_array(p->effects.arena, count, sizeof(*p->copies));
+    if (p->copies == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    for (size_t i = 0; i < count; i++) {
+        LPX_TRY(encode_copy(p, i, note));
+    }
+    return LPX_SUCCESS;
+}
+
+static void log_drop(const passage *p, const router_drop *drop)
+{
+    LPX_LOG(LPX_LOG_DEBUG, p->direction == ROUTER_UP ? "uplink_dropped" : "downlink_dropped",
+            LPX_F_STR("id", lpx_str_of(p->id)), LPX_F_STR("reason", lpx_str_of(router_drop_name(drop->reason))),
+            LPX_F_HEX("forwarder_net_id", p->forwarder.net_id, 6),
+            LPX_F_STR("forwarder_tenant_id", p->forwarder.tenant_id), LPX_F_HEX("home_net_id", drop->home.net_id, 6),
+            LPX_F_STR("home_tenant_id", drop->home.tenant_id));
+}
+
+static void carry_out(passage *p)
+{
+    router_shard_counts *counts = &p->shard->counts;
+    router_counter_add(&counts->published[p->direction][p->kind], 1);
+    router_counter_add(&counts->routed[p->direction][p->kind], p->effects.delivery_count);
+    for (size_t i = 0; i < p->effects.delivery_count; i++) {
+        router_shard_deliver(p->shard, p->effects.deliveries[i].sub, p->copies[i]);
+    }
+    for (size_t i = 0; i < p->effects.drop_count; i++) {
+        router_counter_add(&counts->dropped[p->direction][p->effects.drops[i].reason], 1);
+        log_drop(p, &p->effects.drops[i]);
+    }
+}
+
+/* Encode and give out what the core decided. */
+static lpx_err finish_passage(passage *p, lpx_note *note)
+{
+    lpx_err err = encode_all(p, note);
+    if (!lpx_failed(err)) {
+        carry_out(p);
+    }
+    for (size_t i = 0; p->copies != NULL && i < p->effects.delivery_count; i++) {
+        lpx_shared_unref(&p->copies[i]);
+    }
+    return err;
+}
+
+static lpx_err pass_uplink(router_shard *shard, rpc_call *call,
+                           const Pb__Routing__V1__PublishUplinkMessageRequest *request, passage *p, lpx_note *note)
+{
+    router_uplink uplink;
+    LPX_TRY(router_check_uplink(request, &uplink, note));
+    router_shard_read_inbox(shard);
+    *p = (passage){.shard = shard,
+                   .direction = ROUTER_UP,
+                   .kind = uplink.kind,
+                   .forwarder = uplink.forwarder,
+                   .uplink = request->message};
+    LPX_TRY(start_passage(p, call, (router_member){0}));
+    LPX_TRY(router_route_uplink(shard->tables, shard->dir, &uplink, &p->effects));
+    return finish_passage(p, note);
+}
+
+static void publish_uplink(rpc_call *call, const ProtobufCMessage *message, void *service)
+{
+    const void *request = message;
+    lpx_note note = {""};
+    passage p;
+    lpx_err err = pass_uplink(shard_of(call, service), call, request, &p, &note);
+    if (lpx_failed(err)) {
+        rpc_fail(call, err, &note);
+        return;
+    }
+    Pb__Routing__V1__PublishUplinkMessageResponse reply = PB__ROUTING__V1__PUBLISH_UPLINK_MESSAGE_RESPONSE__INIT;
+    reply.id = p.id;
+    rpc_reply(call, &reply.base);
+}
+
+static lpx_err pass_downlink(router_shard *shard, rpc_call *call,
+                             const Pb__Routing__V1__PublishDownlinkMessageRequest *request, passage *p, lpx_note *note)
+{
+    router_downlink downlink;
+    LPX_TRY(router_check_downlink(request, &downlink, note));
+    router_shard_read_inbox(shard);
+    *p = (passage){.shard = shard,
+                   .direction = ROUTER_DOWN,
+                   .kind = downlink.kind,
+                   .forwarder = downlink.forwarder,
+                   .downlink = request->message};
+    LPX_TRY(start_passage(p, call, router_member_of(downlink.home)));
+    LPX_TRY(router_route_downlink(shard->tables, shard->dir, &downlink, &p->effects));
+    return finish_passage(p, note);
+}
+
+static void publish_downlink(rpc_call *call, const ProtobufCMessage *message, void *service)
+{
+    const void *request = message;
+    lpx_note note = {""};
+    passage p;
+    lpx_err err = pass_downlink(shard_of(call, service), call, request, &p, &note);
+    if (lpx_failed(err)) {
+        rpc_fail(call, err, &note);
+        return;
+    }
+    Pb__Routing__V1__PublishDownlinkMessageResponse reply = PB__ROUTING__V1__PUBLISH_DOWNLINK_MESSAGE_RESPONSE__INIT;
+    reply.id = p.id;
+    rpc_reply(call, &reply.base);
+}
+
+/* ---- subscribing ---- */
+
+static void subscribe(rpc_call *call, void *service, lpx_err checked, router_sub_spec *spec, lpx_note *note)
+{
+    lpx_err err = checked;
+    if (!lpx_failed(err)) {
+        err = router_shard_subscribe(shard_of(call, service), call, spec, note);
+    }
+    if (lpx_failed(err)) {
+        rpc_fail(call, err, note);
+    }
+}
+
+static void subscribe_forwarder(rpc_call *call, const ProtobufCMessage *message, void *service)
+{
+    const void *request = message;
+    lpx_note note = {""};
+    router_sub_spec spec = {.filter_count = 0};
+    lpx_err err = router_check_forwarder(request, &spec, &note);
+    subscribe(call, service, err, &spec, &note);
+}
+
+static void subscribe_home_network(rpc_call *call, const ProtobufCMessage *message, void *service)
+{
+    const void *request = message;
+    lpx_note note = {""};
+    router_sub_spec spec = {.filter_count = 0};
+    lpx_err err = router_check_home_network(request, rpc_call_arena(call), &spec, &note);
+    subscribe(call, service, err, &spec, &note);
+}
+
+/* ---- reports ---- */
+
+static void count_report(router_shard *shard, const router_report *report)
+{
+    router_id_parts claim = {
+        .direction = report->direction,
+        .forwarder = router_member_of(report->forwarder),
+        .home = router_member_of(report->home),
+    };
+    router_id id;
+    if (!router_id_check(&shard->router->id_key, report->id, &claim, &id)) {
+        router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_UNKNOWN], 1);
+        return;
+    }
+    if (!report->processed) {
+        router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_PROGRESS], 1);
+        return;
+    }
+    router_batch_report one = {
+        .direction = report->direction,
+        .failed = report->failed,
+        .key = router_hash_member(id.hash, claim.home),
+        .issued_ms = id.issued_ms,
+    };
+    router_shard_report(shard, &one);
+}
+
+/* A report that does not count is answered like one that does: clients only log failures, and could do nothing. */
+static void report(rpc_call *call, void *service, lpx_err checked, const router_report *what, const lpx_note *note)
+{
+    if (lpx_failed(checked)) {
+        rpc_fail(call, checked, note);
+        return;
+    }
+    count_report(shard_of(call, service), what);
+    Google__Protobuf__Empty reply = GOOGLE__PROTOBUF__EMPTY__INIT;
+    rpc_reply(call, &reply.base);
+}
+
+static void report_uplink(rpc_call *call, const ProtobufCMessage *message, void *service)
+{
+    const void *request = message;
+    lpx_note note = {""};
+    router_report what;
+    lpx_err err = router_check_uplink_report(request, &what, &note);
+    report(call, service, err, &what, &note);
+}
+
+static void report_downlink(rpc_call *call, const ProtobufCMessage *message, void *service)
+{
+    const void *request = message;
+    lpx_note note = {""};
+    router_report what;
+    lpx_err err = router_check_downlink_report(request, &what, &note);
+    report(call, service, err, &what, &note);
+}
+
+/* ---- the table ---- */
+
+#define FORWARDER "/org.packetbroker.routing.v1.ForwarderData/"
+#define HOME_NETWORK "/org.packetbroker.routing.v1.HomeNetworkData/"
+
+void router_methods_init(router *self)
+{
+    static const rpc_method table[] = {
+        {FORWARDER "Publish", &pb__routing__v1__publish_uplink_message_request__descriptor,
+         &pb__routing__v1__publish_uplink_message_response__descriptor, RPC_LOOP, NULL, publish_uplink, NULL},
+        {FORWARDER "Subscribe", &pb__routing__v1__subscribe_forwarder_request__descriptor,
+         &pb__v3__routed_downlink_message__descriptor, RPC_STREAM, NULL, subscribe_forwarder, NULL},
+        {FORWARDER "ReportDownlinkMessageDeliveryState",
+         &pb__routing__v1__downlink_message_delivery_state_change_request__descriptor,
+         &google__protobuf__empty__descriptor, RPC_LOOP, NULL, report_downlink, NULL},
+        {HOME_NETWORK "Publish", &pb__routing__v1__publish_downlink_message_request__descriptor,
+         &pb__routing__v1__publish_downlink_message_response__descriptor, RPC_LOOP, NULL, publish_downlink, NULL},
+        {HOME_NETWORK "Subscribe", &pb__routing__v1__subscribe_home_network_request__descriptor,
+         &pb__v3__routed_uplink_message__descriptor, RPC_STREAM, NULL, subscribe_home_network, NULL},
+        {HOME_NETWORK "ReportUplinkMessageDeliveryState",
+         &pb__routing__v1__uplink_message_delivery_state_change_request__descriptor,
+         &google__protobuf__empty__descriptor, RPC_LOOP, NULL, report_uplink, NULL},
+    };
+    memcpy(self->methods, table, sizeof table);
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        self->methods[i].service = self;
+    }
+}

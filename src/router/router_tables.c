@@ -1,0 +1,425 @@
+#include "router/router_tables.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/assert.h"
+#include "router/limits.h"
+#include "router/router_lpm.h"
+#include "router/router_map.h"
+
+/* One block as it is sorted; owner is a member number, cluster a text number. */
+typedef struct sort_block {
+    uint32_t start;
+    uint32_t owner, cluster;
+    uint8_t length;
+} sort_block;
+
+typedef struct owner {
+    uint32_t member, cluster;
+} owner;
+
+typedef struct policy_entry {
+    uint32_t forwarder, home; /* member numbers */
+    router_policy policy;
+} policy_entry;
+
+struct router_tables {
+    atomic_uint refs;
+    uint64_t seed;
+    bool loopback;
+    router_policy fallback;
+    lpx_arena text;
+
+    router_member *members; /* interned: number -> member */
+    uint32_t member_count;
+    router_map member_map;
+    lpx_str *clusters; /* interned: number -> id */
+    uint32_t cluster_count;
+    router_map cluster_map;
+
+    router_policy *defaults; /* by member number */
+    bool *has_default;
+    policy_entry *policies;
+    uint32_t policy_count;
+    uint32_t default_count;
+    router_map policy_map;
+
+    owner *owners;
+    uint32_t owner_count;
+    router_owners *sets; /* by value of lpm */
+    uint32_t set_count;
+    router_lpm lpm;
+};
+
+/* Copy of text that lives with the snapshot. */
+static bool keep_text(router_tables *tables, lpx_str text, lpx_str *out)
+{
+    lpx_bytes copy = lpx_arena_copy(&tables->text, lpx_str_bytes(text));
+    *out = lpx_bytes_str(copy);
+    return copy.ptr != NULL;
+}
+
+static uint32_t find_member(const router_tables *tables, router_member member)
+{
+    router_map_cursor at = router_map_seek(&tables->member_map, router_hash_member(tables->seed, member));
+    uint32_t found = router_map_next(&tables->member_map, &at);
+    while (found != ROUTER_MAP_NONE && !router_member_equal(tables->members[found], member)) {
+        found = router_map_next(&tables->member_map, &at);
+    }
+    return found;
+}
+
+/* Number of a member, new if need be; ROUTER_MAP_NONE when memory is short. */
+static uint32_t intern_member(router_tables *tables, router_member member)
+{
+    uint32_t found = find_member(tables, member);
+    if (found != ROUTER_MAP_NONE) {
+        return found;
+    }
+    router_member kept = {.net_id = member.net_id};
+    if (!keep_text(tables, member.tenant_id, &kept.tenant_id) ||
+        !router_map_reserve(&tables->member_map, tables->member_count + 1)) {
+        return ROUTER_MAP_NONE;
+    }
+    tables->members[tables->member_count] = kept;
+    router_map_add(&tables->member_map, router_hash_member(tables->seed, kept), tables->member_count);
+    return tables->member_count++;
+}
+
+static uint32_t intern_cluster(router_tables *tables, lpx_str cluster)
+{
+    uint64_t hash = router_hash_text(tables->seed, cluster);
+    router_map_cursor at = router_map_seek(&tables->cluster_map, hash);
+    uint32_t found = router_map_next(&tables->cluster_map, &at);
+    while (found != ROUTER_MAP_NONE && !lpx_str_equal(tables->clusters[found], cluster)) {
+        found = router_map_next(&tables->cluster_map, &at);
+    }
+    if (found != ROUTER_MAP_NONE) {
+        return found;
+    }
+    lpx_str kept;
+    if (!keep_text(tables, cluster, &kept) || !router_map_reserve(&tables->cluster_map, tables->cluster_count + 1)) {
+        return ROUTER_MAP_NONE;
+    }
+    tables->clusters[tables->cluster_count] = kept;
+    router_map_add(&tables->cluster_map, hash, tables->cluster_count);
+    return tables->cluster_count++;
+}
+
+/* ---- policies ---- */
+
+static policy_entry *find_policy(const router_tables *tables, uint32_t forwarder, uint32_t home)
+{
+    uint64_t hash = router_hash_pair(tables->seed, forwarder, home);
+    router_map_cursor at = router_map_seek(&tables->policy_map, hash);
+    for (uint32_t i = router_map_next(&tables->policy_map, &at); i != ROUTER_MAP_NONE;
+         i = router_map_next(&tables->policy_map, &at)) {
+        if (tables->policies[i].forwarder == forwarder && tables->policies[i].home == home) {
+            return &tables->policies[i];
+        }
+    }
+    return NULL;
+}
+
+static void add_policy(router_tables *tables, uint32_t forwarder, uint32_t home, router_policy policy)
+{
+    policy_entry *known = find_policy(tables, forwarder, home);
+    if (known != NULL) {
+        known->policy = policy;
+        return;
+    }
+    tables->policies[tables->policy_count] = (policy_entry){forwarder, home, policy};
+    router_map_add(&tables->policy_map, router_hash_pair(tables->seed, forwarder, home), tables->policy_count);
+    tables->policy_count++;
+}
+
+static bool add_policies(router_tables *tables, const router_rows *rows)
+{
+    for (size_t i = 0; i < rows->policy_count; i++) {
+        const router_policy_row *row = &rows->policies[i];
+        uint32_t forwarder = intern_member(tables, row->forwarder);
+        if (forwarder == ROUTER_MAP_NONE) {
+            return false;
+        }
+        if (row->is_default) {
+            tables->default_count += tables->has_default[forwarder] ? 0 : 1;
+            tables->has_default[forwarder] = true;
+            tables->defaults[forwarder] = row->policy;
+            continue;
+        }
+        uint32_t home = intern_member(tables, row->home);
+        if (home == ROUTER_MAP_NONE) {
+            return false;
+        }
+        add_policy(tables, forwarder, home, row->policy);
+    }
+    return true;
+}
+
+/* ---- routes ---- */
+
+static int compare_delegations(const void *a, const void *b)
+{
+    const router_delegation_row *x = a, *y = b;
+    return (x->net_id > y->net_id) - (x->net_id < y->net_id);
+}
+
+/* Sorted copy of the delegations. */
+static router_delegation_row *sort_delegations(const router_rows *rows)
+{
+    router_delegation_row *sorted = calloc(rows->delegation_count + 1, sizeof *sorted);
+    if (sorted != NULL && rows->delegation_count > 0) {
+        memcpy(sorted, rows->delegations, rows->delegation_count * sizeof *sorted);
+        qsort(sorted, rows->delegation_count, sizeof *sorted, compare_delegations);
+    }
+    return sorted;
+}
+
+/* Who really serves the blocks of this owner? */
+static router_member serving_member(const router_delegation_row *sorted, size_t count, router_member member)
+{
+    if (member.tenant_id.len > 0 || count == 0) {
+        return member;
+    }
+    router_delegation_row key = {.net_id = member.net_id};
+    const router_delegation_row *found = bsearch(&key, sorted, count, sizeof key, compare_delegations);
+    return found != NULL ? (router_member){.net_id = found->to_net_id} : member;
+}
+
+static int compare_text(lpx_str a, lpx_str b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* By start, length, then by owner: those of one member stand together, whatever the order of the rows. */
+static int compare_blocks(const void *a, const void *b, void *ctx)
+{
+    const sort_block *x = a, *y = b;
+    const router_tables *tables = ctx;
+    if (x->start != y->start) {
+        return x->start < y->start ? -1 : 1;
+    }
+    if (x->length != y->length) {
+        return x->length < y->length ? -1 : 1;
+    }
+    const router_member *m = &tables->members[x->owner], *n = &tables->members[y->owner];
+    if (m->net_id != n->net_id) {
+        return m->net_id < n->net_id ? -1 : 1;
+    }
+    int order = compare_text(m->tenant_id, n->tenant_id);
+    return order != 0 ? order : compare_text(tables->clusters[x->cluster], tables->clusters[y->cluster]);
+}
+
+/* Rows to blocks with interned owners. @return false when memory is short */
+static bool collect_blocks(router_tables *tables, const router_rows *rows, sort_block *out, size_t *out_count)
+{
+    router_delegation_row *delegations = sort_delegations(rows);
+    if (delegations == NULL) {
+        return false;
+    }
+    size_t count = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < rows->block_count; i++) {
+        const router_block_row *row = &rows->blocks[i];
+        if (row->length > 32) {
+            continue;
+        }
+        uint32_t mask = row->length == 0 ? 0 : UINT32_MAX << (32 - row->length);
+        router_member member = serving_member(delegations, rows->delegation_count, router_member_of(row->owner));
+        sort_block block = {.start = row->prefix & mask, .length = row->length};
+        block.owner = intern_member(tables, member);
+        block.cluster = intern_cluster(tables, row->owner.cluster_id);
+        ok = block.owner != ROUTER_MAP_NONE && block.cluster != ROUTER_MAP_NONE;
+        out[count++] = block;
+    }
+    free(delegations);
+    *out_count = count;
+    return ok;
+}
+
+/* Sorted blocks to owner sets and prefixes that name them. */
+static size_t group_blocks(router_tables *tables, const sort_block *blocks, size_t count, router_lpm_entry *entries)
+{
+    size_t entry_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const sort_block *b = &blocks[i], *before = i > 0 ? &blocks[i - 1] : NULL;
+        bool same_prefix = before != NULL && before->start == b->start && before->length == b->length;
+        if (!same_prefix) {
+            entries[entry_count++] = (router_lpm_entry){b->start, b->length, tables->set_count};
+            tables->sets[tables->set_count++] = (router_owners){.first = tables->owner_count};
+        } else if (before->owner == b->owner && before->cluster == b->cluster) {
+            continue;
+        }
+        tables->owners[tables->owner_count++] = (owner){b->owner, b->cluster};
+        tables->sets[tables->set_count - 1].count++;
+    }
+    return entry_count;
+}
+
+static bool add_routes(router_tables *tables, const router_rows *rows)
+{
+    size_t room = rows->block_count + 1;
+    sort_block *blocks = malloc(room * sizeof *blocks);
+    router_lpm_entry *entries = malloc(room * sizeof *entries);
+    size_t count = 0;
+    bool ok = blocks != NULL && entries != NULL && collect_blocks(tables, rows, blocks, &count);
+    if (ok) {
+        qsort_r(blocks, count, sizeof *blocks, compare_blocks, tables);
+        size_t entry_count = group_blocks(tables, blocks, count, entries);
+        ok = router_lpm_build(entries, entry_count, &tables->lpm);
+    }
+    free(blocks);
+    free(entries);
+    return ok;
+}
+
+/* ---- construction ---- */
+
+static bool reserve(router_tables *tables, const router_rows *rows)
+{
+    size_t members = rows->block_count + 2 * rows->policy_count + 1;
+    size_t blocks = rows->block_count + 1;
+    tables->members = calloc(members, sizeof *tables->members);
+    tables->clusters = calloc(blocks, sizeof *tables->clusters);
+    tables->defaults = calloc(members, sizeof *tables->defaults);
+    tables->has_default = calloc(members, sizeof *tables->has_default);
+    tables->policies = calloc(rows->policy_count + 1, sizeof *tables->policies);
+    tables->owners = calloc(blocks, sizeof *tables->owners);
+    tables->sets = calloc(blocks, sizeof *tables->sets);
+    return tables->members != NULL && tables->clusters != NULL && tables->defaults != NULL &&
+           tables->has_default != NULL && tables->policies != NULL && tables->owners != NULL && tables->sets != NULL &&
+           router_map_reserve(&tables->policy_map, (uint32_t)rows->policy_count + 1);
+}
+
+/* Give back what reserve took for the worst case; a failing realloc leaves the larger block. */
+static void *shrink(void *block, size_t count, size_t size)
+{
+    void *smaller = realloc(block, (count + 1) * size);
+    return smaller != NULL ? smaller : block;
+}
+
+static void shrink_all(router_tables *tables)
+{
+    tables->members = shrink(tables->members, tables->member_count, sizeof *tables->members);
+    tables->clusters = shrink(tables->clusters, tables->cluster_count, sizeof *tables->clusters);
+    tables->defaults = shrink(tables->defaults, tables->member_count, sizeof *tables->defaults);
+    tables->has_default = shrink(tables->has_default, tables->member_count, sizeof *tables->has_default);
+    tables->policies = shrink(tables->policies, tables->policy_count, sizeof *tables->policies);
+    tables->owners = shrink(tables->owners, tables->owner_count, sizeof *tables->owners);
+    tables->sets = shrink(tables->sets, tables->set_count, sizeof *tables->sets);
+}
+
+router_tables *router_tables_new(const router_rows *rows)
+{
+    if (rows->block_count > ROUTER_MAX_BLOCKS || rows->policy_count > ROUTER_MAX_POLICIES) {
+        return NULL;
+    }
+    router_tables *tables = calloc(1, sizeof *tables);
+    if (tables == NULL) {
+        return NULL;
+    }
+    atomic_init(&tables->refs, 1);
+    tables->seed = rows->seed;
+    tables->loopback = rows->loopback;
+    if (rows->default_open) {
+        tables->fallback = (router_policy){.uplink = ROUTER_UP_ALL, .downlink = ROUTER_DOWN_ALL};
+    }
+    lpx_arena_init(&tables->text, ROUTER_TABLES_TEXT_BYTES);
+    if (!reserve(tables, rows) || !add_policies(tables, rows) || !add_routes(tables, rows)) {
+        router_tables_unref(&tables);
+        return NULL;
+    }
+    shrink_all(tables);
+    return tables;
+}
+
+router_tables *router_tables_ref(router_tables *tables)
+{
+    atomic_fetch_add_explicit(&tables->refs, 1, memory_order_relaxed);
+    return tables;
+}
+
+void router_tables_unref(router_tables **ref)
+{
+    router_tables *tables = *ref;
+    *ref = NULL;
+    if (tables == NULL || atomic_fetch_sub_explicit(&tables->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    router_lpm_fini(&tables->lpm);
+    router_map_fini(&tables->member_map);
+    router_map_fini(&tables->cluster_map);
+    router_map_fini(&tables->policy_map);
+    free(tables->members);
+    free(tables->clusters);
+    free(tables->defaults);
+    free(tables->has_default);
+    free(tables->policies);
+    free(tables->owners);
+    free(tables->sets);
+    lpx_arena_fini(&tables->text);
+    free(tables);
+}
+
+/* ---- questions ---- */
+
+router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr)
+{
+    uint32_t set = router_lpm_find(&tables->lpm, dev_addr);
+    return set != ROUTER_LPM_NONE ? tables->sets[set] : (router_owners){0};
+}
+
+router_endpoint router_tables_owner(const router_tables *tables, uint32_t index)
+{
+    lpx_assert(index < tables->owner_count);
+    const owner *o = &tables->owners[index];
+    const router_member *member = &tables->members[o->member];
+    return (router_endpoint){member->net_id, member->tenant_id, tables->clusters[o->cluster]};
+}
+
+/* The policy between exactly these two, both registered somewhere. */
+static const router_policy *exact_policy(const router_tables *tables, uint32_t forwarder, router_member home)
+{
+    uint32_t number = find_member(tables, home);
+    const policy_entry *found = number != ROUTER_MAP_NONE ? find_policy(tables, forwarder, number) : NULL;
+    return found != NULL ? &found->policy : NULL;
+}
+
+router_policy router_tables_policy(const router_tables *tables, router_member forwarder, router_member home)
+{
+    uint32_t number = find_member(tables, forwarder);
+    if (number != ROUTER_MAP_NONE) {
+        const router_policy *found = exact_policy(tables, number, home);
+        if (found == NULL && home.tenant_id.len > 0) {
+            found = exact_policy(tables, number, (router_member){.net_id = home.net_id});
+        }
+        if (found == NULL && tables->has_default[number]) {
+            found = &tables->defaults[number];
+        }
+        if (found != NULL) {
+            return *found;
+        }
+    }
+    if (forwarder.tenant_id.len > 0) {
+        number = find_member(tables, (router_member){.net_id = forwarder.net_id});
+        if (number != ROUTER_MAP_NONE && tables->has_default[number]) {
+            return tables->defaults[number];
+        }
+    }
+    return tables->fallback;
+}
+
+bool router_tables_loopback(const router_tables *tables)
+{
+    return tables->loopback;
+}
+
+void router_tables_sizes(const router_tables *tables, size_t *blocks, size_t *policies)
+{
+    *blocks = tables->owner_count;
+    *policies = (size_t)tables->policy_count + tables->default_count;
+}

@@ -1,0 +1,92 @@
+/* Routes and policies: one immutable snapshot, built from rows and shared by all loops by reference count. Level 6;
+ * pure. Thread: building on any thread; reading on any while a reference is held.
+ *
+ * Routes: the longest DevAddr block wins, and every owner of an equally long block gets the message. A network that is
+ * delegated has its own blocks (not those of its tenants, who are members with credentials of their own) served by the
+ * network that it is delegated to, as home network and under the policy toward it; delegation is followed once.
+ *
+ * Policies: (forwarder, home tenant), else (forwarder, home network), else the forwarder's default, else the default of
+ * the forwarder's network, else the setting. A forwarder's tenant does not inherit its network's policies toward
+ * single home networks. */
+#pragma once
+#include "router/router_types.h"
+
+/** What a policy allows uplinks. */
+enum {
+    ROUTER_UP_JOIN_REQUEST = 1 << 0,
+    ROUTER_UP_MAC_DATA = 1 << 1,
+    ROUTER_UP_APPLICATION_DATA = 1 << 2,
+    ROUTER_UP_SIGNAL_QUALITY = 1 << 3,
+    ROUTER_UP_LOCALIZATION = 1 << 4,
+    ROUTER_UP_ALL = (1 << 5) - 1,
+};
+/** What a policy allows downlinks. */
+enum {
+    ROUTER_DOWN_JOIN_ACCEPT = 1 << 0,
+    ROUTER_DOWN_MAC_DATA = 1 << 1,
+    ROUTER_DOWN_APPLICATION_DATA = 1 << 2,
+    ROUTER_DOWN_ALL = (1 << 3) - 1,
+};
+
+/** Flags of both directions. */
+typedef struct router_policy {
+    uint8_t uplink, downlink;
+} router_policy;
+
+/** A DevAddr block of a network or tenant, with the cluster that serves it. */
+typedef struct router_block_row {
+    router_endpoint owner;
+    uint32_t prefix;
+    uint8_t length; /* a block longer than 32 is passed over */
+} router_block_row;
+
+/** Network net_id is delegated to to_net_id. */
+typedef struct router_delegation_row {
+    uint32_t net_id, to_net_id;
+} router_delegation_row;
+
+/** A policy toward a home network, or a forwarder's default (then home does not count). */
+typedef struct router_policy_row {
+    router_member forwarder, home;
+    bool is_default;
+    router_policy policy;
+} router_policy_row;
+
+/** What a snapshot is made of; borrowed for the call. A later row replaces an earlier one of the same key. */
+typedef struct router_rows {
+    const router_block_row *blocks;
+    size_t block_count;
+    const router_delegation_row *delegations;
+    size_t delegation_count;
+    const router_policy_row *policies;
+    size_t policy_count;
+    bool default_open; /* no policy anywhere: all flags on, else off */
+    bool loopback;     /* own traffic may come back */
+    uint64_t seed;     /* of the hash tables: a secret random number */
+} router_rows;
+
+typedef struct router_tables router_tables;
+
+/** New snapshot with one reference. @return NULL when memory is short */
+router_tables *router_tables_new(const router_rows *rows);
+/** One reference more; returns its argument. @thread any */
+router_tables *router_tables_ref(router_tables *tables);
+/** One reference less, the last frees; clears the pointer; accepts NULL. @thread any */
+void router_tables_unref(router_tables **tables);
+
+/** Owners of the longest block that has an address: numbers first, first + 1, … for router_tables_owner. Those of one
+ * member follow each other. count 0: nobody's. */
+typedef struct router_owners {
+    uint32_t first, count;
+} router_owners;
+/** Who gets data uplinks from this address. */
+router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr);
+/** One owner; text is valid while the snapshot is held. */
+router_endpoint router_tables_owner(const router_tables *tables, uint32_t index);
+
+/** The policy that applies. */
+router_policy router_tables_policy(const router_tables *tables, router_member forwarder, router_member home);
+/** May own traffic come back? */
+bool router_tables_loopback(const router_tables *tables);
+/** Number of DevAddr blocks (equal ones of one owner count once) and of policies. */
+void router_tables_sizes(const router_tables *tables, size_t *blocks, size_t *policies);
