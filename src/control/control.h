@@ -1,5 +1,5 @@
-/* Control plane: routing policies (PolicyManager). What a program needs to run it; its rpcs come as a table for the call
- * pipeline. The router has a snapshot of its own and never calls this. Level 6. */
+/* Control plane: routing policies (PolicyManager). What a program needs to run it; its rpcs come as a table for the
+ * call pipeline. The router has a snapshot of its own and never calls this. Level 6. */
 #pragma once
 #include "rpc/rpc.h"
 

@@ -1,8 +1,8 @@
 /* Identity and access management: registries of networks and tenants, API keys, access tokens and their signing keys,
  * administrators. What a program needs to run it; its rpcs come as a table for the call pipeline. Level 6.
  *
- * Files: iam_*core.c decide (no clock, I/O, SQL, randomness), iam_store*.c hold all SQL, iam_rpc*.c and iam_token.c join
- * both, iam.c owns the object. */
+ * Files: iam_*core.c decide (no clock, I/O, SQL, randomness), iam_store*.c hold all SQL, iam_rpc*.c and iam_token.c
+ * join both, iam.c owns the object. */
 #pragma once
 #include "base/time.h"
 #include "io/loop.h"
@@ -14,12 +14,12 @@ typedef struct iam iam;
 
 /** Settings. Texts are copied. */
 typedef struct iam_opts {
-    const char *issuer;            /* "iss" of tokens, exactly as clients compare it */
-    const char *const *audiences;  /* own host names, without ports; none: any audience is granted */
-    size_t audience_count;         /* 0 to IAM_MAX_AUDIENCES */
-    bool allow_private_net_ids;    /* NetIDs 000000 and 000001 */
-    uint32_t anonymous_per_hour;   /* key requests without credentials; 0: IAM_ANONYMOUS_PER_HOUR */
-    uint32_t anonymous_burst;      /* 0: IAM_ANONYMOUS_BURST */
+    const char *issuer;           /* "iss" of tokens, exactly as clients compare it */
+    const char *const *audiences; /* own host names, without ports; none: any audience is granted */
+    size_t audience_count;        /* 0 to IAM_MAX_AUDIENCES */
+    bool allow_private_net_ids;   /* NetIDs 000000 and 000001 */
+    uint32_t anonymous_per_hour;  /* key requests without credentials; 0: IAM_ANONYMOUS_PER_HOUR */
+    uint32_t anonymous_burst;     /* 0: IAM_ANONYMOUS_BURST */
 } iam_opts;
 
 /** New object: makes the first signing key when there is none and loads the ring, so that tokens can be issued at once.
@@ -60,8 +60,8 @@ typedef struct iam_token_form {
     lpx_bytes body;
 } iam_token_form;
 
-/** What goes back: JSON with Cache-Control: no-store; www_authenticate is NULL or the value of that header. Borrowed for
- * the call of done, then wiped. */
+/** What goes back: JSON with Cache-Control: no-store; www_authenticate is NULL or the value of that header. Borrowed
+ * for the call of done, then wiped. */
 typedef struct iam_token_answer {
     unsigned status;
     const char *www_authenticate;
@@ -71,9 +71,10 @@ typedef struct iam_token_answer {
 typedef void iam_token_fn(void *ctx, const iam_token_answer *answer);
 
 /** Answer a token request (OAuth 2.0 client credentials, RFC 6749 section 4.4).
- * @param home  loop where done runs, once, in every case; never before this returns
+ * @param home  loop where done runs, once; never before this returns
+ * @err RESOURCE_EXHAUSTED: IAM_TOKEN_BUSY; then done never runs (answer with status 503)
  * @thread home's */
-void iam_token_request(iam *iam, io_loop *home, const iam_token_form *form, iam_token_fn *done, void *ctx);
+LPX_RESULT iam_token_request(iam *iam, io_loop *home, const iam_token_form *form, iam_token_fn *done, void *ctx);
 
 enum { IAM_PASSWORD_BYTES = 25 }; /* 24 characters and NUL */
 

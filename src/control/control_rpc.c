@@ -1,0 +1,283 @@
+/* PolicyManager: requests to decisions and rows. Who may call at all, and for which forwarder or home network, was
+ * decided before (rpc/authz.c). */
+#include "codec/pb/pb.h"
+#include "control/control.h"
+#include "control/control_core.h"
+#include "control/control_store.h"
+#include "lpx_reasons.h"
+
+#define NO_MEMORY lpx_err_of(BASE_NO_MEMORY)
+#define REQUEST(type, txn) ((const type *)(const void *)(txn)->request)
+
+/* Set. */
+
+static lpx_err forwarder_unknown(const control_id *id, lpx_note *note)
+{
+    return id->tenant_id.len == 0
+               ? lpx_fail(note, CONTROL_FORWARDER_UNKNOWN,
+                          "Forwarder %06X is not registered; register the network first.", (unsigned)id->net_id)
+               : lpx_fail(note, CONTROL_FORWARDER_UNKNOWN,
+                          "Forwarder %06X/%.*s is not registered; register the tenant first.", (unsigned)id->net_id,
+                          (int)id->tenant_id.len, id->tenant_id.ptr);
+}
+
+static lpx_err delete_policy(store_tx *tx, const control_policy *policy)
+{
+    bool found;
+    LPX_TRY(control_store_delete(tx, policy, &found));
+    if (found) {
+        store_touch(tx, STORE_TOPIC_POLICIES);
+    }
+    return LPX_SUCCESS;
+}
+
+static lpx_err set_policy(store_tx *tx, rpc_txn *txn, bool is_default)
+{
+    control_policy policy;
+    bool found;
+    bool any;
+    lpx_utc latest;
+    LPX_TRY(control_policy_read(REQUEST(Pb__Routing__V1__SetPolicyRequest, txn), is_default, &policy, &txn->note));
+    if (control_policy_is_delete(&policy)) {
+        return delete_policy(tx, &policy);
+    }
+    LPX_TRY(control_store_registered(tx, &policy.forwarder, &found));
+    if (!found) {
+        return forwarder_unknown(&policy.forwarder, &txn->note);
+    }
+    LPX_TRY(control_store_latest(tx, &any, &latest));
+    policy.updated_at = control_next_time(txn->now, any, latest);
+    LPX_TRY(control_store_put(tx, &policy));
+    store_touch(tx, STORE_TOPIC_POLICIES);
+    return LPX_SUCCESS;
+}
+
+static lpx_err set_default(store_tx *tx, rpc_txn *txn)
+{
+    return set_policy(tx, txn, true);
+}
+
+static lpx_err set_home_network(store_tx *tx, rpc_txn *txn)
+{
+    return set_policy(tx, txn, false);
+}
+
+/* Get. */
+
+static lpx_err get_policy(store_tx *tx, rpc_txn *txn, control_policy *policy)
+{
+    bool found;
+    LPX_TRY(control_store_get(tx, policy, &found));
+    if (!found) {
+        return lpx_fail(&txn->note, CONTROL_POLICY_UNKNOWN, "Forwarder %06X has no such routing policy.",
+                        (unsigned)policy->forwarder.net_id);
+    }
+    Pb__Routing__V1__GetPolicyResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
+    if (reply == NULL) {
+        return NO_MEMORY;
+    }
+    pb__routing__v1__get_policy_response__init(reply);
+    reply->policy = control_policy_to_message(policy, txn->arena);
+    txn->reply = &reply->base;
+    return reply->policy != NULL ? LPX_SUCCESS : NO_MEMORY;
+}
+
+static lpx_err get_default(store_tx *tx, rpc_txn *txn)
+{
+    const Pb__Routing__V1__GetDefaultPolicyRequest *in = REQUEST(Pb__Routing__V1__GetDefaultPolicyRequest, txn);
+    control_policy policy = {
+        .is_default = true,
+        .forwarder = {.net_id = in->forwarder_net_id, .tenant_id = pb_str(in->forwarder_tenant_id)},
+        .home = {.tenant_id = LPX_STR("")}};
+    LPX_TRY(control_id_check(&policy.forwarder, "forwarder_net_id", "forwarder_tenant_id", &txn->note));
+    return get_policy(tx, txn, &policy);
+}
+
+static lpx_err get_home_network(store_tx *tx, rpc_txn *txn)
+{
+    const Pb__Routing__V1__GetHomeNetworkPolicyRequest *in = REQUEST(Pb__Routing__V1__GetHomeNetworkPolicyRequest, txn);
+    control_policy policy = {
+        .forwarder = {.net_id = in->forwarder_net_id, .tenant_id = pb_str(in->forwarder_tenant_id)},
+        .home = {.net_id = in->home_network_net_id, .tenant_id = pb_str(in->home_network_tenant_id)},
+    };
+    LPX_TRY(control_id_check(&policy.forwarder, "forwarder_net_id", "forwarder_tenant_id", &txn->note));
+    LPX_TRY(control_id_check(&policy.home, "home_network_net_id", "home_network_tenant_id", &txn->note));
+    return get_policy(tx, txn, &policy);
+}
+
+/* List. */
+
+static lpx_err make_policies(const control_policy *policies, size_t count, lpx_arena *arena,
+                             Pb__V3__RoutingPolicy ***out)
+{
+    Pb__V3__RoutingPolicy **list = lpx_arena_array(arena, count, sizeof *list);
+    if (list == NULL) {
+        return NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        list[i] = control_policy_to_message(&policies[i], arena);
+        if (list[i] == NULL) {
+            return NO_MEMORY;
+        }
+    }
+    *out = list;
+    return LPX_SUCCESS;
+}
+
+static lpx_err list_defaults(store_tx *tx, rpc_txn *txn)
+{
+    const Pb__Routing__V1__ListDefaultPoliciesRequest *in = REQUEST(Pb__Routing__V1__ListDefaultPoliciesRequest, txn);
+    control_list list = {.defaults = true,
+                         .scope = {.one = false, .id = {.tenant_id = LPX_STR("")}},
+                         .limit = control_since_limit(in->limit)};
+    control_policy *policies;
+    size_t count;
+    uint32_t total;
+    LPX_TRY(control_since(in->updated_since, &list.since, &txn->note));
+    LPX_TRY(control_store_list(tx, &list, txn->arena, &policies, &count, &total));
+    Pb__Routing__V1__ListDefaultPoliciesResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
+    if (reply == NULL) {
+        return NO_MEMORY;
+    }
+    pb__routing__v1__list_default_policies_response__init(reply);
+    reply->n_policies = count;
+    reply->total = total;
+    txn->reply = &reply->base;
+    return make_policies(policies, count, txn->arena, &reply->policies);
+}
+
+static lpx_err list_home_networks(store_tx *tx, rpc_txn *txn)
+{
+    const Pb__Routing__V1__ListHomeNetworkPoliciesRequest *in =
+        REQUEST(Pb__Routing__V1__ListHomeNetworkPoliciesRequest, txn);
+    control_id forwarder = {.net_id = in->forwarder_net_id, .tenant_id = pb_str(in->forwarder_tenant_id)};
+    control_list list = {.scope = control_scope_forwarder(txn->who, &forwarder),
+                         .limit = control_since_limit(in->limit)};
+    control_policy *policies;
+    size_t count;
+    uint32_t total;
+    LPX_TRY(control_id_check(&forwarder, "forwarder_net_id", "forwarder_tenant_id", &txn->note));
+    LPX_TRY(control_since(in->updated_since, &list.since, &txn->note));
+    LPX_TRY(control_store_list(tx, &list, txn->arena, &policies, &count, &total));
+    Pb__Routing__V1__ListHomeNetworkPoliciesResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
+    if (reply == NULL) {
+        return NO_MEMORY;
+    }
+    pb__routing__v1__list_home_network_policies_response__init(reply);
+    reply->n_policies = count;
+    reply->total = total;
+    txn->reply = &reply->base;
+    return make_policies(policies, count, txn->arena, &reply->policies);
+}
+
+static lpx_err list_effective(store_tx *tx, rpc_txn *txn)
+{
+    const Pb__Routing__V1__ListEffectivePoliciesRequest *in =
+        REQUEST(Pb__Routing__V1__ListEffectivePoliciesRequest, txn);
+    control_ask ask = {.home = {.net_id = in->home_network_net_id, .tenant_id = pb_str(in->home_network_tenant_id)},
+                       .window = {.offset = in->offset, .limit = control_page_limit(in->limit)}};
+    control_policy *toward;
+    control_id *forwarders;
+    control_table table;
+    LPX_TRY(control_id_check(&ask.home, "home_network_net_id", "home_network_tenant_id", &txn->note));
+    LPX_TRY(control_store_toward(tx, &ask.home, txn->arena, &toward, &table.count));
+    LPX_TRY(control_store_forwarders(tx, txn->arena, &forwarders, &ask.forwarder_count));
+    control_table_sort(toward, table.count);
+    table.policies = toward;
+    ask.forwarders = forwarders;
+    Pb__Routing__V1__ListEffectivePoliciesResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
+    control_policy *page = lpx_arena_array(txn->arena, ask.window.limit, sizeof *page);
+    if (reply == NULL || page == NULL) {
+        return NO_MEMORY;
+    }
+    pb__routing__v1__list_effective_policies_response__init(reply);
+    reply->n_policies = control_effective(&table, &ask, page, &reply->total);
+    txn->reply = &reply->base;
+    return make_policies(page, reply->n_policies, txn->arena, &reply->policies);
+}
+
+static lpx_err list_partners(store_tx *tx, rpc_txn *txn)
+{
+    const Pb__Routing__V1__ListNetworksWithPolicyRequest *in =
+        REQUEST(Pb__Routing__V1__ListNetworksWithPolicyRequest, txn);
+    const control_partners ask = {
+        .self = {.net_id = in->net_id, .tenant_id = pb_str(in->tenant_id)},
+        .filter = {.id_contains = pb_str(in->tenant_id_contains), .name_contains = pb_str(in->name_contains)},
+        .window = {.offset = in->offset, .limit = control_page_limit(in->limit)},
+    };
+    control_member *members;
+    size_t count;
+    uint32_t total;
+    LPX_TRY(control_id_check(&ask.self, "net_id", "tenant_id", &txn->note));
+    LPX_TRY(control_store_partners(tx, &ask, txn->arena, &members, &count, &total));
+    Pb__Routing__V1__ListNetworksResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
+    Pb__V3__NetworkOrTenant **list = lpx_arena_array(txn->arena, count, sizeof *list);
+    if (reply == NULL || list == NULL) {
+        return NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        list[i] = control_member_to_message(&members[i], txn->arena);
+        if (list[i] == NULL) {
+            return NO_MEMORY;
+        }
+    }
+    pb__routing__v1__list_networks_response__init(reply);
+    reply->networks = list;
+    reply->n_networks = count;
+    reply->total = total;
+    txn->reply = &reply->base;
+    return LPX_SUCCESS;
+}
+
+/* Table. */
+
+#define POLICIES "/org.packetbroker.routing.v1.PolicyManager/"
+
+static const rpc_method methods[] = {
+    {.path = POLICIES "ListDefaultPolicies",
+     .in = &pb__routing__v1__list_default_policies_request__descriptor,
+     .out = &pb__routing__v1__list_default_policies_response__descriptor,
+     .flavour = RPC_READ,
+     .txn = list_defaults},
+    {.path = POLICIES "GetDefaultPolicy",
+     .in = &pb__routing__v1__get_default_policy_request__descriptor,
+     .out = &pb__routing__v1__get_policy_response__descriptor,
+     .flavour = RPC_READ,
+     .txn = get_default},
+    {.path = POLICIES "SetDefaultPolicy",
+     .in = &pb__routing__v1__set_policy_request__descriptor,
+     .out = &google__protobuf__empty__descriptor,
+     .flavour = RPC_WRITE,
+     .txn = set_default},
+    {.path = POLICIES "ListHomeNetworkPolicies",
+     .in = &pb__routing__v1__list_home_network_policies_request__descriptor,
+     .out = &pb__routing__v1__list_home_network_policies_response__descriptor,
+     .flavour = RPC_READ,
+     .txn = list_home_networks},
+    {.path = POLICIES "GetHomeNetworkPolicy",
+     .in = &pb__routing__v1__get_home_network_policy_request__descriptor,
+     .out = &pb__routing__v1__get_policy_response__descriptor,
+     .flavour = RPC_READ,
+     .txn = get_home_network},
+    {.path = POLICIES "SetHomeNetworkPolicy",
+     .in = &pb__routing__v1__set_policy_request__descriptor,
+     .out = &google__protobuf__empty__descriptor,
+     .flavour = RPC_WRITE,
+     .txn = set_home_network},
+    {.path = POLICIES "ListEffectivePolicies",
+     .in = &pb__routing__v1__list_effective_policies_request__descriptor,
+     .out = &pb__routing__v1__list_effective_policies_response__descriptor,
+     .flavour = RPC_READ,
+     .txn = list_effective},
+    {.path = POLICIES "ListNetworksWithPolicy",
+     .in = &pb__routing__v1__list_networks_with_policy_request__descriptor,
+     .out = &pb__routing__v1__list_networks_response__descriptor,
+     .flavour = RPC_READ,
+     .txn = list_partners},
+};
+
+size_t control_methods(const rpc_method **out)
+{
+    *out = methods;
+    return sizeof methods / sizeof methods[0];
+}
