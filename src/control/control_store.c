@@ -175,9 +175,8 @@ lpx_err control_store_list(store_tx *tx, const control_list *list, lpx_arena *ar
 {
     const control_scope *scope = &list->scope;
     const store_value values[] = {
-        STORE_V_INT(list->defaults),   STORE_V_INT(scope->by_net),        STORE_V_INT(scope->id.net_id),
-        STORE_V_INT(scope->by_tenant), STORE_V_TEXT(scope->id.tenant_id), STORE_V_INT(list->since.us),
-        STORE_V_INT(list->limit),
+        STORE_V_INT(list->defaults),       STORE_V_INT(scope->one),     STORE_V_INT(scope->id.net_id),
+        STORE_V_TEXT(scope->id.tenant_id), STORE_V_INT(list->since.us), STORE_V_INT(list->limit),
     };
     int64_t all;
     store_rows *rows;
