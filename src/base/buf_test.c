@@ -151,6 +151,7 @@ static void test_shared(void **state)
     lpx_shared_unref(&shared);
     assert_null(shared);
     lpx_shared_unref(&shared);
+    assert_null(lpx_shared_new(lpx_bytes_of("x", SIZE_MAX)));
     shared = lpx_shared_new((lpx_bytes){NULL, 0});
     assert_non_null(shared);
     assert_int_equal(lpx_shared_view(shared).len, 0);

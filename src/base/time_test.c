@@ -111,12 +111,28 @@ static void test_refused(void **state)
         "0000-12-31T23:59:59Z",
         "0001-01-01T00:00:00+00:01",
         "9999-12-31T23:59:59-00:01",
+        "9999-12-31T23:59:00-00:01",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         lpx_utc t = {42};
         if (lpx_utc_parse(lpx_str_of(bad[i]), &t) || t.us != 42) {
             fail_msg("accepted: %s", bad[i]);
         }
+    }
+}
+
+/* No beginning of a time is one; in memory of exactly that length, so that a read behind the end is seen. */
+static void test_cut_short(void **state)
+{
+    (void)state;
+    const char whole[] = "2026-01-02T03:04:05.25+01:30";
+    for (size_t len = 0; len < sizeof(whole); len++) {
+        char *text = malloc(len > 0 ? len : 1);
+        assert_non_null(text);
+        memcpy(text, whole, len);
+        lpx_utc t;
+        assert_int_equal(lpx_utc_parse((lpx_str){text, len}, &t), len == sizeof(whole) - 1);
+        free(text);
     }
 }
 
@@ -179,8 +195,9 @@ static void test_random_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known),   cmocka_unit_test(test_years_outside), cmocka_unit_test(test_other_forms),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_every_year),    cmocka_unit_test(test_random_times),
+        cmocka_unit_test(test_known),        cmocka_unit_test(test_years_outside), cmocka_unit_test(test_other_forms),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_cut_short),     cmocka_unit_test(test_every_year),
+        cmocka_unit_test(test_random_times),
     };
     return cmocka_run_group_tests_name("base time", tests, NULL, NULL);
 }

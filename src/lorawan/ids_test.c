@@ -211,6 +211,13 @@ static void test_reasons_and_notes(void **state)
     assert_true(lw_netid_valid(0xC0002F));
     assert_true(lw_netid_private((lw_netid){0}) && lw_netid_private((lw_netid){1}));
     assert_false(lw_netid_private((lw_netid){2}));
+    /* A long text is quoted in part, a text that is no C string up to its length. */
+    lpx_str digits = LPX_STR("1234567890123456789012345678901234567890123");
+    assert_int_equal(lw_devaddr_parse(digits, "a", &note, &(lw_devaddr){0}).reason, LW_DEVADDR_INVALID);
+    assert_ptr_equal(strstr(note.text, "a is \"1234567890123456789012345678901234567890\", but"), note.text);
+    assert_int_equal(lw_devaddr_parse((lpx_str){digits.ptr, 2}, "a", &note, &(lw_devaddr){0}).reason,
+                     LW_DEVADDR_INVALID);
+    assert_ptr_equal(strstr(note.text, "a is \"12\", but"), note.text);
     lw_eui64_prefix prefix;
     assert_int_equal(lw_eui64_prefix_parse(LPX_STR("0/0"), "p", NULL, &prefix).reason, LW_EUI_PREFIX_INVALID);
     assert_int_equal(lw_tenant_id_check(LPX_STR("A"), "tenant_id", NULL).reason, LW_TENANT_ID_INVALID);
