@@ -98,8 +98,8 @@ void io_loop_free(io_loop **loop_ptr)
         return;
     }
     lpx_assert(!loop->in_turn);
+    io_conns_drop(loop); /* cancels its lookups */
     io_lookups_drop(loop);
-    io_conns_drop(loop);
     if (loop->wake != NULL) {
         event_free(loop->wake);
     }
