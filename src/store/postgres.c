@@ -23,10 +23,8 @@ enum {
     TYPE_BOOL = 16,
     TYPE_BYTEA = 17,
     TYPE_INT8 = 20,
-    TYPE_INT2 = 21,
     TYPE_INT4 = 23,
     TYPE_TEXT = 25,
-    TYPE_FLOAT4 = 700,
     TYPE_FLOAT8 = 701,
     TYPE_VARCHAR = 1043,
     TYPE_NUMERIC = 1700
@@ -524,12 +522,10 @@ static store_kind pg_col_kind(store_rows *base, unsigned column)
     }
     switch (PQftype(rows->result, (int)column)) {
     case TYPE_BOOL:
-    case TYPE_INT2:
     case TYPE_INT4:
     case TYPE_INT8:
     case TYPE_NUMERIC:
         return STORE_INT;
-    case TYPE_FLOAT4:
     case TYPE_FLOAT8:
         return STORE_REAL;
     case TYPE_BYTEA:
@@ -574,8 +570,6 @@ static int64_t pg_col_int(store_rows *base, unsigned column)
     switch (PQftype(rows_of(base)->result, (int)column)) {
     case TYPE_BOOL:
         return lpx_reader_u8(&r);
-    case TYPE_INT2:
-        return (int16_t)lpx_reader_u16be(&r);
     case TYPE_INT4:
         return (int32_t)lpx_reader_u32be(&r);
     case TYPE_NUMERIC:
@@ -589,12 +583,6 @@ static double pg_col_real(store_rows *base, unsigned column)
 {
     lpx_reader r;
     lpx_reader_init(&r, pg_col_bytes(base, column));
-    if (PQftype(rows_of(base)->result, (int)column) == TYPE_FLOAT4) {
-        uint32_t bits = lpx_reader_u32be(&r);
-        float value = 0;
-        memcpy(&value, &bits, sizeof value);
-        return (double)value;
-    }
     uint64_t bits = lpx_reader_u64be(&r);
     double value = 0;
     memcpy(&value, &bits, sizeof value);

@@ -90,6 +90,20 @@ static void test_group_wait(void **state)
     assert_int_equal(kit_int(k->store, "SELECT count(*) FROM one"), STORE_MAX_GROUP);
 }
 
+/* Nobody comes: the wait ends. */
+static void test_group_wait_alone(void **state)
+{
+    kit *k = *state;
+    store_opts opts = kit_opts(k);
+    opts.group_wait_us = 1100;
+    kit_open(k, &opts);
+    kit_job job;
+    kit_job_init(k, &job, "INSERT INTO settings VALUES ('a', 'b')");
+    kit_submit(k->store, &job);
+    kit_turn_until(k, &k->finished, 1);
+    assert_ok(job.err);
+}
+
 /* A reader sees nothing of an open group, and the same in all its statements. */
 typedef struct snapshot_job {
     kit_gate gate;
@@ -492,6 +506,21 @@ static void test_missing_migration(void **state)
     refuse_open(k, "STORE_CHANGED_MIGRATION", "Migration 1 ");
 }
 
+/* A database of some other program that has a table of the same name. */
+static void test_other_schema(void **state)
+{
+    kit *k = *state;
+    kit_exec(k->store, "DROP TABLE schema_migrations");
+    kit_exec(k->store, "CREATE TABLE schema_migrations (name TEXT)");
+    store_close(&k->store);
+    store_opts opts = kit_opts(k);
+    opts.report = NULL;
+    lpx_note note = {""};
+    lpx_err err = store_open(&opts, &k->store, &note);
+    assert_reason(err, STORE_FAILED);
+    assert_non_null(strstr(note.text, "version"));
+}
+
 /* Durability: a program that is killed at any time loses nothing that it acknowledged. */
 
 enum { IN_FLIGHT = 16 };
@@ -600,8 +629,10 @@ int store_common_tests(void)
         KIT_TEST_CLOSED(test_open_together),
         KIT_TEST(test_changed_migration),
         KIT_TEST(test_missing_migration),
+        KIT_TEST(test_other_schema),
         KIT_TEST(test_group),
         KIT_TEST_CLOSED(test_group_wait),
+        KIT_TEST_CLOSED(test_group_wait_alone),
         KIT_TEST(test_snapshot),
         KIT_TEST(test_two_nodes),
         KIT_TEST_CLOSED(test_queue_limit),

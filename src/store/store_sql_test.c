@@ -167,6 +167,64 @@ static void test_errors(void **state)
     assert_int_equal(kit_int(s, "SELECT sum(n) FROM p"), 1);
 }
 
+/* More than a statement may have. */
+static void test_limits(void **state)
+{
+    kit *k = *state;
+    kit_job job;
+    static char sql[STORE_MAX_SQL_BYTES + 1];
+    memset(sql, ' ', STORE_MAX_SQL_BYTES);
+    memcpy(sql, "SELECT 7", 8);
+    kit_job_init(k, &job, sql);
+    assert_reason(store_run(k->store, &job.job), STORE_FAILED);
+    assert_non_null(strstr(k->report, "more than"));
+    sql[STORE_MAX_SQL_BYTES - 1] = '\0';
+    assert_ok(store_run(k->store, &job.job));
+    assert_int_equal(job.number, 7);
+    job.count = STORE_MAX_VALUES + 1;
+    assert_reason(store_run(k->store, &job.job), STORE_FAILED);
+}
+
+/* The second row has no result: rows end early, and the job with them. */
+static lpx_err work_bad_row(store_tx *tx, store_job *job)
+{
+    (void)job;
+    store_rows *rows = NULL;
+    lpx_err query_err = store_query(tx, "SELECT abs(a) FROM numbers ORDER BY b", NULL, 0, &rows);
+    if (kit_postgres) { /* all rows are made at once */
+        assert_reason(query_err, STORE_FAILED);
+        return LPX_SUCCESS;
+    }
+    assert_ok(query_err);
+    assert_true(store_next(rows));
+    assert_false(store_next(rows));
+    assert_false(store_next(rows));
+    lpx_err err = store_rows_close(&rows);
+    assert_reason(err, STORE_FAILED);
+    assert_non_null(strstr(store_tx_error(tx), "overflow"));
+    return LPX_SUCCESS;
+}
+
+static void test_bad_row(void **state)
+{
+    kit *k = *state;
+    kit_exec(k->store, "CREATE TABLE numbers (a INTEGER, b INTEGER UNIQUE)");
+    kit_exec(k->store, "INSERT INTO numbers VALUES (-5, 1), (-9223372036854775808, 2), (-6, 3)");
+    assert_reason(run_work(k, false, work_bad_row), STORE_FAILED);
+}
+
+/* What is found only at the commit fails the group, and nothing else. */
+static void test_late_conflict(void **state)
+{
+    kit *k = *state;
+    kit_exec(k->store, "CREATE TABLE p (a INTEGER PRIMARY KEY)");
+    kit_exec(k->store, "CREATE TABLE c (a INTEGER REFERENCES p (a) DEFERRABLE INITIALLY DEFERRED)");
+    assert_reason(kit_try(k->store, "INSERT INTO c VALUES (1)"), STORE_UNAVAILABLE);
+    assert_int_equal(kit_int(k->store, "SELECT count(*) FROM c"), 0);
+    kit_exec(k->store, "INSERT INTO p VALUES (1)");
+    kit_exec(k->store, "INSERT INTO c VALUES (1)");
+}
+
 /* The first error is the job's, whatever work makes of it. */
 static lpx_err work_swallow(store_tx *tx, store_job *job)
 {
@@ -338,13 +396,14 @@ static lpx_err work_sums(store_tx *tx, store_job *job)
         store_value value = STORE_V_INT(want[i]);
         LPX_TRY(store_exec(tx, "DELETE FROM one", NULL, 0, NULL));
         LPX_TRY(store_exec(tx, "INSERT INTO one VALUES (?1)", &value, 1, NULL));
-        LPX_TRY(store_query(tx, "SELECT sum(a), max(a), count(*), 5, CAST(1 AS REAL) FROM one", NULL, 0, &rows));
+        LPX_TRY(store_query(tx, "SELECT sum(a), max(a), count(*), 5, CAST(1 AS REAL), 2 > 1 FROM one", NULL, 0, &rows));
         assert_true(store_next(rows));
         assert_true(store_col_int(rows, 0) == want[i]);
         assert_true(store_col_int(rows, 1) == want[i]);
         assert_int_equal(store_col_int(rows, 2), 1);
         assert_int_equal(store_col_int(rows, 3), 5);
         assert_true(store_col_real(rows, 4) == 1);
+        assert_int_equal(store_col_int(rows, 5), 1);
         LPX_TRY(store_rows_close(&rows));
     }
     return LPX_SUCCESS;
@@ -430,7 +489,8 @@ int store_sql_tests(void)
 {
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_values),          KIT_TEST(test_big_blobs),     KIT_TEST(test_bad_text),
-        KIT_TEST(test_errors),          KIT_TEST(test_failed_job),    KIT_TEST(test_readers_do_not_write),
+        KIT_TEST(test_errors),          KIT_TEST(test_limits),        KIT_TEST(test_bad_row),
+        KIT_TEST(test_late_conflict),   KIT_TEST(test_failed_job),    KIT_TEST(test_readers_do_not_write),
         KIT_TEST(test_order_of_text),   KIT_TEST(test_statements),    KIT_TEST(test_sums),
         cmocka_unit_test(test_dialect), cmocka_unit_test(test_cache),
     };

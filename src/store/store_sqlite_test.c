@@ -1,5 +1,6 @@
 /* What only SQLite has: files, their modes and bytes, disks that fill up. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -208,6 +210,73 @@ static void test_newer_version_in_log(void **state)
     refuse_untouched(k);
 }
 
+/* Syncs: these take the place of libc's for the engine too */
+
+static atomic_uint syncs;
+static atomic_bool syncs_fail;
+
+static int sync_file(int fd, long call)
+{
+    atomic_fetch_add(&syncs, 1);
+    if (atomic_load(&syncs_fail)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(call, fd);
+}
+
+int fsync(int fd)
+{
+    return sync_file(fd, SYS_fsync);
+}
+
+int fdatasync(int fd)
+{
+    return sync_file(fd, SYS_fdatasync);
+}
+
+/* No commit without a sync, and not more of them than commits: a group has one. */
+static void test_syncs(void **state)
+{
+    kit *k = *state;
+    enum { COUNT = 100 };
+    static kit_job jobs[COUNT];
+    kit_gate gate;
+    kit_exec(k->store, "CREATE TABLE one (a INTEGER PRIMARY KEY)");
+    for (unsigned i = 0; i < 10; i++) {
+        char sql[64];
+        unsigned before = atomic_load(&syncs);
+        snprintf(sql, sizeof sql, "INSERT INTO one VALUES (%u)", i + 1000);
+        kit_exec(k->store, sql);
+        assert_int_equal(atomic_load(&syncs), before + 1);
+    }
+    kit_gate_close(k, &gate, true);
+    for (unsigned i = 0; i < COUNT; i++) {
+        kit_job_init(k, &jobs[i], "INSERT INTO one VALUES (?1)");
+        jobs[i].values[0] = STORE_V_INT(i);
+        jobs[i].count = 1;
+        kit_submit(k->store, &jobs[i]);
+    }
+    unsigned before = atomic_load(&syncs);
+    kit_gate_open(&gate);
+    kit_turn_until(k, &k->finished, COUNT + 1);
+    assert_int_equal(atomic_load(&syncs), before + 1); /* the gate wrote nothing */
+}
+
+/* The disk does not say that it has the commit: after a loss of power it may be there or not. */
+static void test_failed_sync(void **state)
+{
+    kit *k = *state;
+    kit_exec(k->store, "INSERT INTO settings VALUES ('a', 'b')");
+    atomic_store(&syncs_fail, true);
+    lpx_err err = kit_try(k->store, "INSERT INTO settings VALUES ('c', 'd')");
+    atomic_store(&syncs_fail, false);
+    assert_reason(err, STORE_UNKNOWN);
+    assert_int_equal(kit_int(k->store, "SELECT count(*) FROM settings"), 1);
+    kit_exec(k->store, "INSERT INTO settings VALUES ('e', 'f')");
+    assert_int_equal(kit_int(k->store, "SELECT count(*) FROM settings"), 2);
+}
+
 /* Full disks */
 
 enum { FULL_JOBS = 8 };
@@ -229,10 +298,9 @@ static void submit_group(kit *k, kit_job jobs[FULL_JOBS], const uint8_t *room, s
 }
 
 /* A disk that is full fails the whole group, acknowledges nothing, and is no reason to start again when it has room. */
-static void fill_up(kit *k, void (*set_full)(kit *k, bool full))
+static void fill_up(kit *k, size_t len, void (*set_full)(kit *k, bool full))
 {
     kit_job jobs[FULL_JOBS];
-    const size_t len = 4 << 20;
     uint8_t *room = calloc(1, len);
     assert_non_null(room);
     kit_exec(k->store, "CREATE TABLE rooms (b BLOB)");
@@ -276,7 +344,7 @@ static void limit_pages(kit *k, bool full)
 
 static void test_full_database(void **state)
 {
-    fill_up(*state, limit_pages);
+    fill_up(*state, 4 << 20, limit_pages);
 }
 
 /* The system refuses to let a file grow: what an engine sees of a disk without room. */
@@ -292,7 +360,27 @@ static void limit_files(kit *k, bool full)
 static void test_full_disk(void **state)
 {
     void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
-    fill_up(*state, limit_files);
+    fill_up(*state, 4 << 20, limit_files);
+    signal(SIGXFSZ, before);
+}
+
+/* The log is as large as it may be: changes that fit in memory find out at the commit. */
+static void limit_log(kit *k, bool full)
+{
+    char path[160];
+    struct stat st;
+    struct rlimit limit;
+    snprintf(path, sizeof path, "%s-wal", k->path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = full ? (rlim_t)st.st_size : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_full_disk_at_commit(void **state)
+{
+    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+    fill_up(*state, 100, limit_log);
     signal(SIGXFSZ, before);
 }
 
@@ -317,9 +405,12 @@ static void test_locked(void **state)
 int store_sqlite_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        KIT_TEST_CLOSED(test_file_modes),  KIT_TEST(test_settings),      KIT_TEST_CLOSED(test_urls),
-        KIT_TEST_CLOSED(test_other_files), KIT_TEST(test_newer_version), KIT_TEST(test_newer_version_in_log),
-        KIT_TEST(test_full_database),      KIT_TEST(test_full_disk),     KIT_TEST(test_locked),
+        KIT_TEST_CLOSED(test_file_modes),   KIT_TEST(test_settings),
+        KIT_TEST_CLOSED(test_urls),         KIT_TEST_CLOSED(test_other_files),
+        KIT_TEST(test_newer_version),       KIT_TEST(test_newer_version_in_log),
+        KIT_TEST(test_full_database),       KIT_TEST(test_full_disk),
+        KIT_TEST(test_full_disk_at_commit), KIT_TEST(test_syncs),
+        KIT_TEST(test_failed_sync),         KIT_TEST(test_locked),
     };
     return cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
 }
