@@ -4,6 +4,7 @@
 Usage: run_tests.py BUILD_DIR [--only unit|scenario|interop]
 Last line: N passed, N failed, N skipped. Exit status 1 when something failed.
 """
+import gzip
 import json
 import os
 import pathlib
@@ -26,13 +27,15 @@ class Tally:
         self.skipped += skipped
 
 
-def environment():
+def environment(build):
     env = dict(os.environ)
     env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:" + env.get("ASAN_OPTIONS", "")
     env["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1:" + env.get("UBSAN_OPTIONS", "")
-    real = ROOT.parent / "shared/data/real-uplinks.jsonl.gz"
-    if "LPX_REAL_UPLINKS" not in env and real.exists():
-        env["LPX_REAL_UPLINKS"] = str(real)
+    recorded = ROOT.parent / "shared/data/real-uplinks.jsonl.gz"
+    if "LPX_REAL_UPLINKS" not in env and recorded.exists():
+        plain = build / "real-uplinks.jsonl"
+        plain.write_bytes(gzip.decompress(recorded.read_bytes()))
+        env["LPX_REAL_UPLINKS"] = str(plain)
     return env
 
 
@@ -97,7 +100,7 @@ def run_pytest(kind, build, env, tally):
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     only = sys.argv[3] if len(sys.argv) > 3 else None
-    env, tally = environment(), Tally()
+    env, tally = environment(build), Tally()
     if only in (None, "unit"):
         run_unit(build, env, tally)
     for kind in ("scenario", "interop"):

@@ -2,7 +2,6 @@
 and to nobody else, while one policy refuses, one strips, and one subscription filters."""
 import base64
 import collections
-import gzip
 import json
 import os
 
@@ -20,7 +19,7 @@ def recorded():
     path = os.environ.get("LPX_REAL_UPLINKS")
     if not path:
         pytest.skip("LPX_REAL_UPLINKS names no file of recorded uplinks")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
+    with open(path, encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 

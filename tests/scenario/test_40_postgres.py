@@ -1,0 +1,105 @@
+"""Two nodes on one PostgreSQL: what is set on one acts on the other, and a node's death loses nothing."""
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+from harness.exchange import Exchange, wait_until
+from harness.frames import data_frame, join_request, uplink
+from harness.members import Admin, Member
+
+BIN = "/usr/lib/postgresql/15/bin"
+HOME, FORWARDER, BASE = 0xC00050, 0xC00051, 0xFC014000
+JOIN_EUI = 0x70B3D57ED0005050
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """A PostgreSQL server of the test's own, on a unix socket."""
+    if not os.path.exists(f"{BIN}/initdb"):
+        pytest.skip(f"{BIN}/initdb is not there: Debian's package postgresql is missing")
+    folder = tmp_path_factory.mktemp("pg")
+    drop = []
+    if os.geteuid() == 0:
+        drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        for parent in [folder, *folder.parents]:
+            if str(parent).startswith("/tmp/") and parent != parent.parent:
+                os.chmod(parent, 0o755)
+        shutil.chown(folder, "postgres", "postgres")
+    data = folder / "data"
+    subprocess.run([*drop, f"{BIN}/initdb", "-D", data, "-U", "lpx", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
+                   check=True, stdout=subprocess.DEVNULL, cwd="/")
+    server = subprocess.Popen([*drop, f"{BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-F"],
+                              stderr=open(folder / "log", "wb"), cwd="/")
+    wait_until(lambda: (folder / ".s.PGSQL.5432").exists(), 60, "the database's socket")
+    subprocess.run(["psql", "-q", "-h", folder, "-U", "lpx", "-d", "postgres", "-c", "CREATE DATABASE exchange"], check=True)
+    yield f"postgresql://lpx@/exchange?host={folder}"
+    server.send_signal(signal.SIGINT)
+    server.wait(60)
+
+
+@pytest.fixture(scope="module")
+def nodes(build, pb, database, tmp_path_factory):
+    """Two nodes with one data folder's certificates each, and the first one's administrator."""
+    pair = [Exchange(build, pb, tmp_path_factory.mktemp(f"node{n}"), store__url=database) for n in (1, 2)]
+    for node in pair:
+        node.start()
+    (pair[1].dir / "admin.yaml").write_text((pair[0].dir / "admin.yaml").read_text())
+    yield pair
+    for node in pair:
+        node.stop()
+
+
+def test_a_change_on_one_node_acts_on_the_other(nodes, pb):
+    first, second = nodes
+    admin = Admin(first)
+    admin.create_network(HOME, blocks=[(BASE, 22)])
+    admin.create_network(FORWARDER)
+    home_key, forwarder_key = admin.create_key(HOME), admin.create_key(FORWARDER)
+
+    def member(node, key, net_id):
+        """A key made on one node gives tokens on the other."""
+        return Member(node, key, net_id, "", "")
+    home, forwarder = member(second, home_key, HOME), member(second, forwarder_key, FORWARDER)
+    names = pb.v3.RoutingFilter.JoinRequest.EUIPrefixes(join_eui=JOIN_EUI, join_eui_length=64)
+    stream = home.subscribe_home("g", [
+        pb.v3.RoutingFilter(mac=pb.v3.RoutingFilter.MACPayload()),
+        pb.v3.RoutingFilter(join_request=pb.v3.RoutingFilter.JoinRequest(eui_prefixes=[names]))])
+    phy = data_frame(BASE + 1)
+
+    def arrives():
+        forwarder.publish_uplink(uplink(pb, phy))
+        return stream.messages.qsize() > 0
+    wait_until(arrives, what="the route on the second node")
+    Member(first, forwarder_key, FORWARDER, "", "").set_policy(HOME, uplink="J", downlink="")
+
+    refused, passing = data_frame(BASE + 1, f_port=9), join_request(JOIN_EUI, 1)
+
+    def acts():
+        """A data frame is refused; the join-request behind it, which the filter names, still passes."""
+        forwarder.publish_uplink(uplink(pb, refused))
+        forwarder.publish_uplink(uplink(pb, passing))
+        plain = stream.next().message.phy_payload.plain
+        while plain == phy:
+            plain = stream.next().message.phy_payload.plain
+        if plain == refused:
+            assert stream.next().message.phy_payload.plain == passing
+        return plain == passing
+    wait_until(acts, what="the policy on the second node")
+    admin.delete_key(home_key.key_id)
+    while stream.next() is not None:
+        pass
+    assert stream.error is not None
+
+
+def test_a_killed_node_loses_nothing(nodes, pb):
+    first, second = nodes
+    admin = Admin(second)
+    for n in range(20):
+        admin.create_network(0xC00060 + n)
+    second.kill()
+    got = Admin(first)
+    for n in range(20):
+        got.networks.GetNetwork(pb.iam1.NetworkRequest(net_id=0xC00060 + n), metadata=got.metadata)
+    second.start()
