@@ -56,17 +56,17 @@ void json_write_member_int(json_writer *w, const char *key, int64_t value);
 /* ---- pull reader ---- */
 
 typedef enum json_kind {
-    JSON_NULL,
-    JSON_FALSE,
-    JSON_TRUE,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT,
-    JSON_KEY,        /* reader only: name of the next member */
-    JSON_ARRAY_END,  /* reader only */
-    JSON_OBJECT_END, /* reader only */
-    JSON_END,        /* reader only: the text is over, or it failed */
+    JSON_KIND_NULL,
+    JSON_KIND_FALSE,
+    JSON_KIND_TRUE,
+    JSON_KIND_NUMBER,
+    JSON_KIND_STRING,
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT,
+    JSON_KIND_KEY,        /* reader only: name of the next member */
+    JSON_KIND_ARRAY_END,  /* reader only */
+    JSON_KIND_OBJECT_END, /* reader only */
+    JSON_KIND_END,        /* reader only: the text is over, or it failed */
 } json_kind;
 
 /** One token. text: content of a string or key with its escapes resolved, or a number as it was written. */
@@ -88,8 +88,8 @@ typedef struct json_reader {
 
 /** Begin to read text; both are borrowed. */
 void json_reader_init(json_reader *r, lpx_str text, lpx_arena *arena);
-/** Next token: a value, JSON_KEY before each member of an object, an end of what was opened, JSON_END after the one
- * value and its trailing space.
+/** Next token: a value, JSON_KIND_KEY before each member of an object, an end of what was opened, JSON_KIND_END after
+ * the one value and its trailing space.
  * @err INVALID_ARGUMENT: JSON_MALFORMED (note has line and column); RESOURCE_EXHAUSTED: JSON_TOO_DEEP, BASE_NO_MEMORY
  */
 LPX_RESULT json_read(json_reader *r, json_token *out, lpx_note *note);
@@ -132,5 +132,5 @@ lpx_str json_text(const json_value *value);
 bool json_int(const json_value *value, int64_t *out);
 /** Number of a number value. @return false when value is NULL or no number */
 bool json_double(const json_value *value, double *out);
-/** Is it the literal true? */
-bool json_is_true(const json_value *value);
+/** Is it the literal true? False for everything else. */
+bool json_flag(const json_value *value);

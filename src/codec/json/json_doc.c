@@ -72,7 +72,7 @@ static lpx_err builder_close(doc_builder *b, lpx_note *note)
 {
     json_value *value = &b->values[b->open[--b->depth]];
     value->slots = (uint32_t)(b->count - b->open[b->depth]);
-    return value->kind == JSON_OBJECT ? object_check(b, value, note) : LPX_SUCCESS;
+    return value->kind == JSON_KIND_OBJECT ? object_check(b, value, note) : LPX_SUCCESS;
 }
 
 static lpx_err builder_add(doc_builder *b, const json_token *token)
@@ -81,7 +81,7 @@ static lpx_err builder_add(doc_builder *b, const json_token *token)
     if (b->depth > 0) {
         b->values[b->open[b->depth - 1]].count++;
     }
-    if (token->kind == JSON_OBJECT || token->kind == JSON_ARRAY) {
+    if (token->kind == JSON_KIND_OBJECT || token->kind == JSON_KIND_ARRAY) {
         b->open[b->depth++] = b->count;
     }
     b->values[b->count++] = (json_value){.kind = token->kind,
@@ -102,13 +102,13 @@ LPX_RESULT json_parse(lpx_str text, lpx_arena *arena, const json_value **out, lp
     for (;;) {
         json_token token;
         LPX_TRY(json_read(&reader, &token, note));
-        if (token.kind == JSON_END) {
+        if (token.kind == JSON_KIND_END) {
             *out = builder.values;
             return LPX_SUCCESS;
         }
-        if (token.kind == JSON_KEY) {
+        if (token.kind == JSON_KIND_KEY) {
             builder.key = token.text;
-        } else if (token.kind == JSON_OBJECT_END || token.kind == JSON_ARRAY_END) {
+        } else if (token.kind == JSON_KIND_OBJECT_END || token.kind == JSON_KIND_ARRAY_END) {
             LPX_TRY(builder_close(&builder, note));
         } else {
             LPX_TRY(builder_add(&builder, &token));
@@ -129,7 +129,7 @@ const json_value *json_next(const json_value *parent, const json_value *child)
 
 const json_value *json_member(const json_value *object, const char *key)
 {
-    if (object == NULL || object->kind != JSON_OBJECT) {
+    if (object == NULL || object->kind != JSON_KIND_OBJECT) {
         return NULL;
     }
     for (const json_value *v = json_first(object); v != NULL; v = json_next(object, v)) {
@@ -142,20 +142,20 @@ const json_value *json_member(const json_value *object, const char *key)
 
 lpx_str json_text(const json_value *value)
 {
-    return value != NULL && value->kind == JSON_STRING ? value->text : (lpx_str){.ptr = "", .len = 0};
+    return value != NULL && value->kind == JSON_KIND_STRING ? value->text : (lpx_str){.ptr = "", .len = 0};
 }
 
 bool json_int(const json_value *value, int64_t *out)
 {
-    return value != NULL && value->kind == JSON_NUMBER && json_number_i64(value->text, out);
+    return value != NULL && value->kind == JSON_KIND_NUMBER && json_number_i64(value->text, out);
 }
 
 bool json_double(const json_value *value, double *out)
 {
-    return value != NULL && value->kind == JSON_NUMBER && json_number_double(value->text, out);
+    return value != NULL && value->kind == JSON_KIND_NUMBER && json_number_double(value->text, out);
 }
 
-bool json_is_true(const json_value *value)
+bool json_flag(const json_value *value)
 {
-    return value != NULL && value->kind == JSON_TRUE;
+    return value != NULL && value->kind == JSON_KIND_TRUE;
 }

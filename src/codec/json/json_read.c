@@ -173,7 +173,7 @@ static lpx_err open_read(json_reader *r, json_kind kind, json_token *out, lpx_no
                         r->line, r->pos - r->line_start + 1, JSON_MAX_DEPTH);
     }
     uint64_t bit = (uint64_t)1 << r->depth;
-    r->in_object = kind == JSON_OBJECT ? r->in_object | bit : r->in_object & ~bit;
+    r->in_object = kind == JSON_KIND_OBJECT ? r->in_object | bit : r->in_object & ~bit;
     r->depth++;
     r->pos++;
     r->want = JSON_WANT_FIRST;
@@ -191,7 +191,7 @@ static lpx_err literal_read(json_reader *r, json_token *out, lpx_note *note)
     static const struct {
         lpx_str word;
         json_kind kind;
-    } literals[] = {{{"null", 4}, JSON_NULL}, {{"false", 5}, JSON_FALSE}, {{"true", 4}, JSON_TRUE}};
+    } literals[] = {{{"null", 4}, JSON_KIND_NULL}, {{"false", 5}, JSON_KIND_FALSE}, {{"true", 4}, JSON_KIND_TRUE}};
     for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++) {
         if (lpx_str_starts(lpx_str_skip(r->text, r->pos), literals[i].word)) {
             r->pos += literals[i].word.len;
@@ -212,7 +212,7 @@ static lpx_err number_read(json_reader *r, json_token *out, lpx_note *note)
     if (len > JSON_NUMBER_MAX_CHARS) {
         return malformed(r, note, "a number has too many digits");
     }
-    out->kind = JSON_NUMBER;
+    out->kind = JSON_KIND_NUMBER;
     out->text = (lpx_str){r->text.ptr + r->pos, len};
     r->pos += len;
     value_done(r);
@@ -223,14 +223,14 @@ static lpx_err value_read(json_reader *r, json_token *out, lpx_note *note)
 {
     char c = peek(r);
     if (c == '{') {
-        return open_read(r, JSON_OBJECT, out, note);
+        return open_read(r, JSON_KIND_OBJECT, out, note);
     }
     if (c == '[') {
-        return open_read(r, JSON_ARRAY, out, note);
+        return open_read(r, JSON_KIND_ARRAY, out, note);
     }
     if (c == '"') {
         r->pos++;
-        out->kind = JSON_STRING;
+        out->kind = JSON_KIND_STRING;
         LPX_TRY(string_read(r, &out->text, note));
         value_done(r);
         return LPX_SUCCESS;
@@ -247,7 +247,7 @@ static lpx_err key_read(json_reader *r, json_token *out, lpx_note *note)
         return malformed(r, note, "want the name of a member in double quotes");
     }
     r->pos++;
-    out->kind = JSON_KEY;
+    out->kind = JSON_KIND_KEY;
     LPX_TRY(string_read(r, &out->text, note));
     space_skip(r);
     if (peek(r) != ':') {
@@ -260,7 +260,7 @@ static lpx_err key_read(json_reader *r, json_token *out, lpx_note *note)
 
 static lpx_err close_read(json_reader *r, json_token *out)
 {
-    out->kind = in_object(r) ? JSON_OBJECT_END : JSON_ARRAY_END;
+    out->kind = in_object(r) ? JSON_KIND_OBJECT_END : JSON_KIND_ARRAY_END;
     r->pos++;
     r->depth--;
     value_done(r);
@@ -296,7 +296,7 @@ static lpx_err first_read(json_reader *r, json_token *out, lpx_note *note)
 LPX_RESULT json_read(json_reader *r, json_token *out, lpx_note *note)
 {
     space_skip(r);
-    *out = (json_token){.kind = JSON_END, .line = r->line, .column = (uint32_t)(r->pos - r->line_start + 1)};
+    *out = (json_token){.kind = JSON_KIND_END, .line = r->line, .column = (uint32_t)(r->pos - r->line_start + 1)};
     switch (r->want) {
     case JSON_WANT_VALUE:
         return value_read(r, out, note);

@@ -13,8 +13,10 @@
 #include "codec/pb/pb_field.h"
 #include "lpx_reasons.h"
 
+typedef enum frame_kind { FRAME_MESSAGE, FRAME_LIST, FRAME_MAP } frame_kind;
+
 typedef struct frame {
-    enum { FRAME_MESSAGE, FRAME_LIST, FRAME_MAP } kind;
+    frame_kind kind;
     ProtobufCMessage *message;             /* that is being filled, or that holds the list or map */
     const ProtobufCFieldDescriptor *field; /* the list's or map's */
     lpx_str label;                         /* name of the present member, for notes */
@@ -30,6 +32,7 @@ typedef struct decoder {
     lpx_note *note;
     frame frames[JSON_MAX_DEPTH];
     size_t depth;
+    size_t levels; /* messages inside each other on the wire; the entry of a map is one */
 } decoder;
 
 /* ---- notes ---- */
@@ -94,7 +97,7 @@ static lpx_err next_token(decoder *d)
 static lpx_err signed_read(decoder *d, int64_t min, int64_t max, int64_t *out)
 {
     char want[80];
-    bool textual = d->token.kind == JSON_NUMBER || d->token.kind == JSON_STRING;
+    bool textual = d->token.kind == JSON_KIND_NUMBER || d->token.kind == JSON_KIND_STRING;
     if (textual && json_number_i64(d->token.text, out) && *out >= min && *out <= max) {
         return LPX_SUCCESS;
     }
@@ -105,7 +108,7 @@ static lpx_err signed_read(decoder *d, int64_t min, int64_t max, int64_t *out)
 static lpx_err unsigned_read(decoder *d, uint64_t max, uint64_t *out)
 {
     char want[80];
-    bool textual = d->token.kind == JSON_NUMBER || d->token.kind == JSON_STRING;
+    bool textual = d->token.kind == JSON_KIND_NUMBER || d->token.kind == JSON_KIND_STRING;
     if (textual && json_number_u64(d->token.text, out) && *out <= max) {
         return LPX_SUCCESS;
     }
@@ -129,7 +132,7 @@ static bool special_double(lpx_str text, double *out)
 static lpx_err double_read(decoder *d, void *at)
 {
     double value;
-    bool textual = d->token.kind == JSON_NUMBER || d->token.kind == JSON_STRING;
+    bool textual = d->token.kind == JSON_KIND_NUMBER || d->token.kind == JSON_KIND_STRING;
     if (!textual || !(special_double(d->token.text, &value) || json_number_double(d->token.text, &value))) {
         return bad_value(d, "a number");
     }
@@ -141,7 +144,7 @@ static lpx_err float_read(decoder *d, void *at)
 {
     double special;
     float value;
-    bool textual = d->token.kind == JSON_NUMBER || d->token.kind == JSON_STRING;
+    bool textual = d->token.kind == JSON_KIND_NUMBER || d->token.kind == JSON_KIND_STRING;
     if (textual && special_double(d->token.text, &special)) {
         value = (float)special;
     } else if (!textual || !json_number_float(d->token.text, &value)) {
@@ -153,7 +156,7 @@ static lpx_err float_read(decoder *d, void *at)
 
 static lpx_err string_read(decoder *d, void *at)
 {
-    if (d->token.kind != JSON_STRING) {
+    if (d->token.kind != JSON_KIND_STRING) {
         return bad_value(d, "text in double quotes");
     }
     char *text = lpx_arena_cstr(d->arena, d->token.text);
@@ -166,7 +169,7 @@ static lpx_err string_read(decoder *d, void *at)
 
 static lpx_err bytes_read(decoder *d, void *at)
 {
-    if (d->token.kind != JSON_STRING) {
+    if (d->token.kind != JSON_KIND_STRING) {
         return bad_value(d, "base64 text in double quotes");
     }
     lpx_space room = {.len = d->token.text.len / 4 * 3 + 3};
@@ -204,11 +207,11 @@ static lpx_err enum_read(decoder *d, const ProtobufCEnumDescriptor *desc, void *
     char name[JSON_NAME_BYTES];
     int64_t number;
     int32_t value;
-    if (d->token.kind == JSON_NUMBER) {
+    if (d->token.kind == JSON_KIND_NUMBER) {
         LPX_TRY(signed_read(d, INT32_MIN, INT32_MAX, &number));
         value = (int32_t)number;
     } else {
-        if (d->token.kind != JSON_STRING || d->token.text.len >= sizeof name) {
+        if (d->token.kind != JSON_KIND_STRING || d->token.text.len >= sizeof name) {
             return bad_enum(d, desc);
         }
         memcpy(name, d->token.text.ptr, d->token.text.len);
@@ -225,10 +228,10 @@ static lpx_err enum_read(decoder *d, const ProtobufCEnumDescriptor *desc, void *
 
 static lpx_err bool_read(decoder *d, void *at)
 {
-    if (d->token.kind != JSON_TRUE && d->token.kind != JSON_FALSE) {
+    if (d->token.kind != JSON_KIND_TRUE && d->token.kind != JSON_KIND_FALSE) {
         return bad_value(d, "true or false");
     }
-    protobuf_c_boolean value = d->token.kind == JSON_TRUE;
+    protobuf_c_boolean value = d->token.kind == JSON_KIND_TRUE;
     memcpy(at, &value, sizeof value);
     return LPX_SUCCESS;
 }
@@ -287,13 +290,31 @@ static lpx_err scalar_read(decoder *d, const ProtobufCFieldDescriptor *field, vo
 
 /* ---- messages, lists, maps ---- */
 
-static frame *frame_push(decoder *d)
+static frame *frame_push(decoder *d, frame_kind kind, ProtobufCMessage *message)
 {
     /* The reader opens at most JSON_MAX_DEPTH brackets, and each frame belongs to one. */
     lpx_assert(d->depth < JSON_MAX_DEPTH);
     frame *f = &d->frames[d->depth++];
-    *f = (frame){0};
+    *f = (frame){.kind = kind, .message = message};
+    d->levels += kind == FRAME_LIST ? 0 : 1;
     return f;
+}
+
+static void frame_pop(decoder *d)
+{
+    d->depth--;
+    d->levels -= d->frames[d->depth].kind == FRAME_LIST ? 0 : 1;
+}
+
+/* What is accepted here must not be too deep as protobuf. */
+static lpx_err level_check(decoder *d)
+{
+    char path[PROTOJSON_PATH_BYTES];
+    if (d->levels < PB_MAX_DEPTH) {
+        return LPX_SUCCESS;
+    }
+    return lpx_fail(d->note, JSON_TOO_DEEP, "%s (line %u, column %u): more than %d messages in each other.",
+                    path_print(d, path), d->token.line, d->token.column, PB_MAX_DEPTH);
 }
 
 static ProtobufCMessage *message_new(decoder *d, const ProtobufCMessageDescriptor *desc)
@@ -309,7 +330,7 @@ static ProtobufCMessage *message_new(decoder *d, const ProtobufCMessageDescripto
 static lpx_err time_read(decoder *d, ProtobufCMessage *message, wkt_kind kind)
 {
     wkt_time time;
-    bool is_text = d->token.kind == JSON_STRING;
+    bool is_text = d->token.kind == JSON_KIND_STRING;
     if (kind == WKT_TIMESTAMP) {
         if (!is_text || !wkt_timestamp_read(d->token.text, &time)) {
             return bad_value(d, "a time like \"2026-01-02T03:04:05Z\"");
@@ -325,6 +346,7 @@ static lpx_err time_read(decoder *d, ProtobufCMessage *message, wkt_kind kind)
 static lpx_err message_read(decoder *d, const ProtobufCMessageDescriptor *desc, ProtobufCMessage **out)
 {
     wkt_kind kind = wkt_of(desc);
+    LPX_TRY(level_check(d));
     ProtobufCMessage *message = message_new(d, desc);
     if (message == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -336,12 +358,10 @@ static lpx_err message_read(decoder *d, const ProtobufCMessageDescriptor *desc, 
     if (kind != WKT_NONE) {
         return time_read(d, message, kind);
     }
-    if (d->token.kind != JSON_OBJECT) {
+    if (d->token.kind != JSON_KIND_OBJECT) {
         return bad_value(d, "an object");
     }
-    frame *f = frame_push(d);
-    f->kind = FRAME_MESSAGE;
-    f->message = message;
+    (void)frame_push(d, FRAME_MESSAGE, message);
     return LPX_SUCCESS;
 }
 
@@ -360,13 +380,13 @@ static lpx_err value_read(decoder *d, const ProtobufCFieldDescriptor *field, voi
 static lpx_err container_open(decoder *d, ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     bool map = pb_field_is_map(message->descriptor, field);
-    if (d->token.kind != (map ? JSON_OBJECT : JSON_ARRAY)) {
+    if (d->token.kind != (map ? JSON_KIND_OBJECT : JSON_KIND_ARRAY)) {
         return bad_value(d, map ? "an object" : "a list");
     }
-    frame *f = frame_push(d);
-    f->kind = map ? FRAME_MAP : FRAME_LIST;
-    f->message = message;
-    f->field = field;
+    if (map) {
+        LPX_TRY(level_check(d));
+    }
+    frame_push(d, map ? FRAME_MAP : FRAME_LIST, message)->field = field;
     return LPX_SUCCESS;
 }
 
@@ -397,18 +417,18 @@ static void container_close(decoder *d, frame *f)
 {
     memcpy(pb_field_ptr(f->message, f->field), &f->items, sizeof f->items);
     memcpy((char *)f->message + f->field->quantifier_offset, &f->count, sizeof f->count);
-    d->depth--;
+    frame_pop(d);
 }
 
 static lpx_err list_step(decoder *d, frame *f)
 {
     uint8_t *at = NULL;
-    if (d->token.kind == JSON_ARRAY_END) {
+    if (d->token.kind == JSON_KIND_ARRAY_END) {
         container_close(d, f);
         return LPX_SUCCESS;
     }
     LPX_TRY(item_add(d, f, &at));
-    if (d->token.kind == JSON_NULL) {
+    if (d->token.kind == JSON_KIND_NULL) {
         return bad_value(d, "a value, not null");
     }
     return value_read(d, f->field, at);
@@ -417,11 +437,11 @@ static lpx_err list_step(decoder *d, frame *f)
 /* The key of an entry: what is no text is written as text. */
 static lpx_err map_key_read(decoder *d, const ProtobufCFieldDescriptor *key, void *at)
 {
-    json_kind kind = JSON_STRING;
+    json_kind kind = JSON_KIND_STRING;
     if (key->type == PROTOBUF_C_TYPE_BOOL) {
-        kind = lpx_str_is(d->token.text, "true")    ? JSON_TRUE
-               : lpx_str_is(d->token.text, "false") ? JSON_FALSE
-                                                    : JSON_STRING;
+        kind = lpx_str_is(d->token.text, "true")    ? JSON_KIND_TRUE
+               : lpx_str_is(d->token.text, "false") ? JSON_KIND_FALSE
+                                                    : JSON_KIND_STRING;
     }
     d->token.kind = kind;
     return scalar_read(d, key, at);
@@ -445,7 +465,7 @@ static lpx_err map_end(decoder *d, frame *f)
 
 static lpx_err map_step(decoder *d, frame *f)
 {
-    if (d->token.kind == JSON_OBJECT_END) {
+    if (d->token.kind == JSON_KIND_OBJECT_END) {
         return map_end(d, f);
     }
     const ProtobufCMessageDescriptor *desc = pb_field_message(f->field);
@@ -459,7 +479,7 @@ static lpx_err map_step(decoder *d, frame *f)
     memcpy(at, &entry, sizeof entry);
     LPX_TRY(map_key_read(d, &desc->fields[0], pb_field_ptr(entry, &desc->fields[0])));
     LPX_TRY(next_token(d));
-    if (d->token.kind == JSON_NULL) {
+    if (d->token.kind == JSON_KIND_NULL) {
         return bad_value(d, "a value, not null");
     }
     return value_read(d, &desc->fields[1], pb_field_ptr(entry, &desc->fields[1]));
@@ -468,7 +488,7 @@ static lpx_err map_step(decoder *d, frame *f)
 static lpx_err field_value(decoder *d, ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     LPX_TRY(next_token(d));
-    if (d->token.kind == JSON_NULL) {
+    if (d->token.kind == JSON_KIND_NULL) {
         return LPX_SUCCESS;
     }
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
@@ -483,8 +503,8 @@ static lpx_err field_value(decoder *d, ProtobufCMessage *message, const Protobuf
 
 static lpx_err message_step(decoder *d, frame *f)
 {
-    if (d->token.kind == JSON_OBJECT_END) {
-        d->depth--;
+    if (d->token.kind == JSON_KIND_OBJECT_END) {
+        frame_pop(d);
         return LPX_SUCCESS;
     }
     const ProtobufCMessageDescriptor *desc = f->message->descriptor;
