@@ -185,8 +185,8 @@ lpx_err control_store_list(store_tx *tx, const control_list *list, lpx_arena *ar
         return lpx_err_of(BASE_NO_MEMORY);
     }
     LPX_TRY(number(tx, "SELECT COUNT(*) " LIST_FILTER, values, 4, &all));
-    LPX_TRY(store_query(tx, "SELECT " COLUMNS " " LIST_FILTER " AND updated_at > ?6 ORDER BY updated_at LIMIT ?7",
-                        values, 7, &rows));
+    LPX_TRY(store_query(tx, "SELECT " COLUMNS " " LIST_FILTER " AND updated_at > ?5 ORDER BY updated_at LIMIT ?6",
+                        values, 6, &rows));
     LPX_TRY(read_policies(rows, arena, policies, list->limit, count));
     *out = policies;
     *total = (uint32_t)all;

@@ -526,12 +526,10 @@ lpx_err iam_key_filter_of(const Pb__Iam__V2__ListNetworkAPIKeysRequest *request,
 bool iam_bucket_take(int64_t *full_at_us, int64_t now_us, int64_t interval_us, uint32_t burst)
 {
     int64_t most_us = interval_us * (int64_t)burst;
-    int64_t owed_us = *full_at_us - now_us;
-    if (owed_us < 0) {
-        owed_us = 0;
-    }
+    int64_t owed_us = *full_at_us > now_us ? *full_at_us - now_us : 0;
     if (owed_us > most_us) {
         owed_us = most_us;
+        *full_at_us = now_us + most_us;
     }
     if (owed_us + interval_us > most_us) {
         return false;

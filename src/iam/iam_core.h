@@ -174,7 +174,7 @@ LPX_RESULT iam_key_filter_of(const Pb__Iam__V2__ListNetworkAPIKeysRequest *reque
 Pb__V3__NetworkAPIKey *iam_key_to_message(const iam_key *key, lpx_arena *arena);
 
 /** Token bucket as one number: the time at which the bucket would be full again. Refills one token per interval, holds
- * burst of them. A clock that went back does not block it for longer than a full bucket takes to fill.
- * @param full_at_us  state, 0 at first; changed only when a token was there
- * @return whether a token was there */
+ * burst of them. A clock that went back does not block it for longer than an empty bucket takes to fill.
+ * @param full_at_us  state, 0 at first
+ * @return whether a token was there; then it is taken */
 bool iam_bucket_take(int64_t *full_at_us, int64_t now_us, int64_t interval_us, uint32_t burst);

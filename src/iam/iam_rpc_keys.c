@@ -72,12 +72,14 @@ static lpx_err check_stranger(store_tx *tx, rpc_txn *txn)
     }
     int64_t old = atomic_load(&service->bucket);
     int64_t full;
+    bool taken;
     do {
         full = old;
-        if (!iam_bucket_take(&full, txn->now.us, service->bucket_interval_us, service->bucket_burst)) {
-            return lpx_err_of(IAM_TOO_MANY_REQUESTS);
-        }
+        taken = iam_bucket_take(&full, txn->now.us, service->bucket_interval_us, service->bucket_burst);
     } while (!atomic_compare_exchange_weak(&service->bucket, &old, full));
+    if (!taken) {
+        return lpx_err_of(IAM_TOO_MANY_REQUESTS);
+    }
     LPX_TRY(iam_store_keys_waiting(tx, &waiting));
     return waiting < IAM_MAX_REQUESTED_KEYS ? LPX_SUCCESS : lpx_err_of(IAM_TOO_MANY_WAITING);
 }
