@@ -9,8 +9,7 @@ enum {
      * an uplink that waits longer than half a minute is of no use to a network server. */
     ROUTER_QUEUE_MESSAGES = 4096,
     ROUTER_QUEUE_MAX_MESSAGES = 1 << 20,
-    /* One message of the largest size that gRPC takes must fit. */
-    ROUTER_QUEUE_BYTES = 20 << 20,
+    ROUTER_QUEUE_BYTES = 8 << 20,
     ROUTER_QUEUE_MIN_BYTES = 1 << 16,
     ROUTER_QUEUE_MAX_BYTES = 1 << 30,
     ROUTER_QUEUE_AGE_US = 30 * 1000 * 1000,

@@ -156,18 +156,6 @@ static const char *const outcome_names[ROUTER_REPORT_OUTCOMES] = {
     [ROUTER_REPORT_REPEATED] = "repeated", [ROUTER_REPORT_UNKNOWN] = "unknown", [ROUTER_REPORT_LATE] = "late",
 };
 
-const char *router_drop_name(router_drop_reason reason)
-{
-    static const char *const names[ROUTER_DROP_REASONS] = {
-        [ROUTER_DROP_NO_ROUTE] = "no_route",     [ROUTER_DROP_LOOPBACK] = "loopback",
-        [ROUTER_DROP_POLICY] = "policy",         [ROUTER_DROP_NO_ENDPOINT] = "no_endpoint",
-        [ROUTER_DROP_FILTER] = "filter",         [ROUTER_DROP_QUEUE_FULL] = "queue_full",
-        [ROUTER_DROP_QUEUE_AGE] = "queue_age",   [ROUTER_DROP_GONE] = "gone",
-        [ROUTER_DROP_RELAY_FULL] = "relay_full", [ROUTER_DROP_MEMORY] = "memory",
-    };
-    return reason < ROUTER_DROP_REASONS ? names[reason] : "unknown";
-}
-
 /* A metric with one value for each direction and each of count second labels; label NULL: direction alone. */
 typedef struct metric_table {
     const char *name;

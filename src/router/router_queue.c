@@ -77,12 +77,8 @@ void router_queue_give(router_queue *queue, lpx_shared *message, lpx_mono now, r
 {
     size_t len = message_bytes(message);
     drop_old(queue, now, drops);
-    if (len > queue->limits.max_bytes) {
-        drop_message(message, ROUTER_DROP_QUEUE_FULL, drops);
-        return;
-    }
-    while (queue->count > 0 &&
-           (queue->count >= queue->limits.max_messages || queue->bytes > queue->limits.max_bytes - len)) {
+    size_t left = len < queue->limits.max_bytes ? queue->limits.max_bytes - len : 0;
+    while (queue->count > 0 && (queue->count >= queue->limits.max_messages || queue->bytes > left)) {
         drop_message(pop(queue), ROUTER_DROP_QUEUE_FULL, drops);
     }
     if (!grow(queue)) {

@@ -1,5 +1,5 @@
-/* Queue of one subscription, limited in messages, bytes and age: at a limit the oldest goes. Level 6; pure, but for the
- * reference counts of what it holds. Thread: one owner. */
+/* Queue of one subscription, limited in messages, bytes and age: at a limit the oldest goes. One message always fits,
+ * however large. Level 6; pure, but for the reference counts of what it holds. Thread: one owner. */
 #pragma once
 #include "base/buf.h"
 #include "base/time.h"

@@ -1,0 +1,360 @@
+#include "router/router_naive_test.h"
+
+#include <stdlib.h>
+
+const uint32_t naive_nets[NETS] = {0x000013, 0xc0002f, 0xe00060};
+const char *const naive_tenants[TENANTS] = {"", "aaa", "bbb"};
+
+bool naive_same_text(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+static bool same_member(who a, who b)
+{
+    return a.net == b.net && naive_same_text(a.tenant, b.tenant);
+}
+
+/* Are the first length of the width low bits of a and b equal? Bit by bit. */
+static bool bits_equal(uint64_t a, uint64_t b, unsigned width, unsigned length)
+{
+    for (unsigned i = 0; i < length; i++) {
+        uint64_t bit = UINT64_C(1) << (width - 1 - i);
+        if ((a & bit) != (b & bit)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool wanted(int want, bool value)
+{
+    return want < 0 || (want == 1) == value;
+}
+
+static bool eui_condition(const m_condition *c, const m_message *m)
+{
+    return bits_equal(c->join_eui, m->join_eui, 64, c->join_len) && bits_equal(c->dev_eui, m->dev_eui, 64, c->dev_len);
+}
+
+static bool data_filter(const m_filter *f, const m_message *m)
+{
+    bool addr = f->addrs == 0, port = f->ports == 0;
+    uint32_t port_number = m->port == 256 ? 0 : m->port;
+    for (unsigned i = 0; i < f->addrs; i++) {
+        addr = addr || bits_equal(f->conditions[i].dev_addr, m->dev_addr, 32, f->conditions[i].addr_len);
+    }
+    for (unsigned i = 0; i < f->ports; i++) {
+        port = port || (port_number >= f->conditions[i].low && port_number <= f->conditions[i].high);
+    }
+    return addr && port && wanted(f->confirmed, m->confirmed) && wanted(f->f_opts, m->f_opts);
+}
+
+/* named: only EUI prefixes with bits count. */
+static bool join_filter(const m_filter *f, const m_message *m, bool named)
+{
+    bool match = f->euis == 0 && !named;
+    for (unsigned i = 0; i < f->euis; i++) {
+        bool names = f->conditions[i].join_len + f->conditions[i].dev_len > 0;
+        match = match || (eui_condition(&f->conditions[i], m) && (names || !named));
+    }
+    return match;
+}
+
+static bool sub_wants(const m_sub *sub, const m_message *m, bool metadata, bool named)
+{
+    if (sub->filter_count == 0) {
+        return !named;
+    }
+    for (unsigned i = 0; i < sub->filter_count; i++) {
+        const m_filter *f = &sub->filters[i];
+        bool pass = f->metadata != 1 || metadata;
+        if (f->kind == 0) {
+            pass = pass && !named;
+        } else if (f->kind == 1) {
+            pass = pass && m->join && join_filter(f, m, named);
+        } else {
+            pass = pass && !m->join && data_filter(f, m);
+        }
+        if (pass) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Flags by the five steps; the last row of a key counts. */
+static unsigned policy_flags(const world *w, who forwarder, who home, bool up)
+{
+    who home_network = {home.net, "", ""}, forwarder_network = {forwarder.net, "", ""};
+    for (int step = 0; step < 4; step++) {
+        for (unsigned i = w->policy_count; i > 0; i--) {
+            const m_policy *p = &w->policies[i - 1];
+            bool hit = step == 0 ? !p->is_default && same_member(p->forwarder, forwarder) && same_member(p->home, home)
+                       : step == 1 ? !p->is_default && same_member(p->forwarder, forwarder) &&
+                                         same_member(p->home, home_network)
+                       : step == 2 ? p->is_default && same_member(p->forwarder, forwarder)
+                                   : p->is_default && same_member(p->forwarder, forwarder_network);
+            if (hit) {
+                return up ? p->up : p->down;
+            }
+        }
+    }
+    return w->open ? (up ? 31 : 7) : 0;
+}
+
+static unsigned type_flag(const m_message *m)
+{
+    if (m->join) {
+        return 1;
+    }
+    return m->port == 0 || m->port == 256 ? 2 : 4;
+}
+
+static unsigned strip_for(const m_message *m, unsigned allowed)
+{
+    bool signal = (allowed & 8) != 0, localization = (allowed & 16) != 0;
+    return (m->signal && !signal ? 1u : 0u) | (m->localization && !localization ? 2u : 0u) |
+           (m->metadata && !signal && !localization ? 4u : 0u);
+}
+
+static void add_drop(outcome *o, router_drop_reason reason, who home)
+{
+    o->drops[o->drop_count++] = (dropped){reason, home};
+}
+
+static void add_copy(outcome *o, unsigned sub, who home, unsigned strip)
+{
+    o->copies[o->copy_count++] = (copy){sub, home, strip};
+}
+
+static bool same_group(const m_sub *a, const m_sub *b)
+{
+    return a->up == b->up && same_member(a->at, b->at) && naive_same_text(a->at.cluster, b->at.cluster) &&
+           naive_same_text(a->group, b->group);
+}
+
+/* Put the picked one and those of its group that came before it behind the others of its group. */
+static void turn_over(world *w, unsigned picked)
+{
+    unsigned kept[MAX_SUBS], back[MAX_SUBS], kept_count = 0, back_count = 0;
+    bool after = false;
+    for (unsigned i = 0; i < w->sub_count; i++) {
+        unsigned sub = w->turns[i];
+        bool passed = same_group(&w->subs[sub], &w->subs[picked]) && !after;
+        if (passed) {
+            back[back_count++] = sub;
+        } else {
+            kept[kept_count++] = sub;
+        }
+        after = after || sub == picked;
+    }
+    memcpy(w->turns, kept, kept_count * sizeof kept[0]);
+    memcpy(w->turns + kept_count, back, back_count * sizeof back[0]);
+}
+
+/* How a copy for a home network finds its subscriptions. */
+typedef struct hunt {
+    const m_message *m;
+    const who *homes; /* one member, its clusters in order */
+    unsigned home_count;
+    bool metadata, named;
+    unsigned strip;
+    bool met, given;
+} hunt;
+
+/* Does the subscription's place match? *home is what the copy says. */
+static bool place_matches(const hunt *h, const m_sub *sub, who *home)
+{
+    who target = h->m->up ? h->homes[0] : h->m->forwarder;
+    if (sub->gone || sub->up != h->m->up || sub->at.net != target.net ||
+        !(naive_same_text(sub->at.tenant, "") || naive_same_text(sub->at.tenant, target.tenant))) {
+        return false;
+    }
+    if (h->named) { /* join-requests: the subscription's own place */
+        *home = sub->at;
+        return naive_same_text(sub->at.tenant, target.tenant);
+    }
+    if (!h->m->up) {
+        *home = h->m->home;
+        return naive_same_text(sub->at.cluster, "") || naive_same_text(target.cluster, "") ||
+               naive_same_text(sub->at.cluster, target.cluster);
+    }
+    for (unsigned i = 0; i < h->home_count; i++) {
+        *home = h->homes[i];
+        if (naive_same_text(sub->at.cluster, "") || naive_same_text(home->cluster, "") ||
+            naive_same_text(sub->at.cluster, home->cluster)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool can_take(const hunt *h, const m_sub *sub, who *home)
+{
+    return place_matches(h, sub, home) && (!h->m->up || sub_wants(sub, h->m, h->metadata, h->named));
+}
+
+/* The one of the group whose turn it is; room: only those with room. */
+static int pick_of_group(world *w, const hunt *h, const m_sub *of, bool room)
+{
+    for (unsigned i = 0; i < w->sub_count; i++) {
+        const m_sub *sub = &w->subs[w->turns[i]];
+        who home;
+        if (same_group(sub, of) && can_take(h, sub, &home) && !(room && sub->full)) {
+            return (int)w->turns[i];
+        }
+    }
+    return -1;
+}
+
+static void hunt_all(world *w, hunt *h, outcome *o)
+{
+    bool done[MAX_SUBS] = {false};
+    for (unsigned i = 0; i < w->sub_count; i++) {
+        const m_sub *sub = &w->subs[i];
+        who home;
+        if (done[i] || !place_matches(h, sub, &home)) {
+            continue;
+        }
+        h->met = true;
+        int picked = naive_same_text(sub->group, "") ? (can_take(h, sub, &home) ? (int)i : -1) : -2;
+        if (picked == -2) {
+            picked = pick_of_group(w, h, sub, true);
+            picked = picked >= 0 ? picked : pick_of_group(w, h, sub, false);
+            for (unsigned j = 0; j < w->sub_count; j++) {
+                done[j] = done[j] || same_group(&w->subs[j], sub);
+            }
+            if (picked >= 0) {
+                turn_over(w, (unsigned)picked);
+            }
+        }
+        if (picked >= 0) {
+            h->given = true;
+            add_copy(o, (unsigned)picked, home, h->strip);
+        }
+    }
+}
+
+/* One home network (homes: its clusters in order). */
+static void naive_home(world *w, const m_message *m, const who *homes, unsigned home_count, outcome *o)
+{
+    if (same_member(m->forwarder, homes[0]) && !w->loopback) {
+        add_drop(o, ROUTER_DROP_LOOPBACK, homes[0]);
+        return;
+    }
+    unsigned allowed = policy_flags(w, m->forwarder, homes[0], true);
+    if ((allowed & type_flag(m)) == 0) {
+        add_drop(o, ROUTER_DROP_POLICY, homes[0]);
+        return;
+    }
+    hunt h = {.m = m,
+              .homes = homes,
+              .home_count = home_count,
+              .named = m->join,
+              .strip = strip_for(m, allowed),
+              .metadata = (m->signal && (allowed & 8) != 0) || (m->localization && (allowed & 16) != 0)};
+    hunt_all(w, &h, o);
+    if (!h.given) {
+        add_drop(o, h.met ? ROUTER_DROP_FILTER : ROUTER_DROP_NO_ENDPOINT, homes[0]);
+    }
+}
+
+static int compare_who(const void *a, const void *b)
+{
+    const who *x = a, *y = b;
+    if (x->net != y->net) {
+        return x->net < y->net ? -1 : 1;
+    }
+    int order = strcmp(x->tenant, y->tenant);
+    return order != 0 ? order : strcmp(x->cluster, y->cluster);
+}
+
+/* Who serves the block, delegation considered? */
+static who server_of(const world *w, who owner)
+{
+    for (unsigned i = 0; i < NETS; i++) {
+        if (naive_nets[i] == owner.net && w->delegated[i] >= 0 && naive_same_text(owner.tenant, "")) {
+            return (who){naive_nets[w->delegated[i]], "", owner.cluster};
+        }
+    }
+    return owner;
+}
+
+static void naive_data(world *w, const m_message *m, outcome *o)
+{
+    int longest = -1;
+    who owners[MAX_BLOCKS];
+    unsigned count = 0;
+    for (unsigned i = 0; i < w->block_count; i++) {
+        const m_block *b = &w->blocks[i];
+        if (bits_equal(b->value, m->dev_addr, 32, b->length) && (int)b->length >= longest) {
+            count = (int)b->length > longest ? 0 : count;
+            longest = (int)b->length;
+            owners[count++] = server_of(w, b->owner);
+        }
+    }
+    if (count == 0) {
+        add_drop(o, ROUTER_DROP_NO_ROUTE, (who){0, "", ""});
+        return;
+    }
+    qsort(owners, count, sizeof owners[0], compare_who);
+    for (unsigned i = 0; i < count;) {
+        unsigned same = 1;
+        while (i + same < count && same_member(owners[i], owners[i + same])) {
+            same++;
+        }
+        naive_home(w, m, &owners[i], same, o);
+        i += same;
+    }
+}
+
+static void naive_join(world *w, const m_message *m, outcome *o)
+{
+    bool named = false;
+    for (unsigned net = 0; net < NETS; net++) {
+        for (unsigned tenant = 0; tenant < TENANTS; tenant++) {
+            who home = {naive_nets[net], naive_tenants[tenant], ""};
+            bool here = false;
+            for (unsigned i = 0; i < w->sub_count; i++) {
+                const m_sub *sub = &w->subs[i];
+                here = here || (sub->up && !sub->gone && same_member(sub->at, home) && sub_wants(sub, m, true, true));
+            }
+            if (here) {
+                named = true;
+                naive_home(w, m, &home, 1, o);
+            }
+        }
+    }
+    if (!named) {
+        add_drop(o, ROUTER_DROP_NO_ROUTE, (who){0, "", ""});
+    }
+}
+
+static void naive_down(world *w, const m_message *m, outcome *o)
+{
+    if (same_member(m->forwarder, m->home) && !w->loopback) {
+        add_drop(o, ROUTER_DROP_LOOPBACK, m->home);
+        return;
+    }
+    if ((policy_flags(w, m->forwarder, m->home, false) & type_flag(m)) == 0) {
+        add_drop(o, ROUTER_DROP_POLICY, m->home);
+        return;
+    }
+    hunt h = {.m = m};
+    hunt_all(w, &h, o);
+    if (!h.given) {
+        add_drop(o, ROUTER_DROP_NO_ENDPOINT, m->home);
+    }
+}
+
+void naive_route(world *w, const m_message *m, outcome *out)
+{
+    if (!m->up) {
+        naive_down(w, m, out);
+    } else if (m->join) {
+        naive_join(w, m, out);
+    } else {
+        naive_data(w, m, out);
+    }
+}

@@ -1,0 +1,107 @@
+/* A second implementation of the routing rules, for the property test: linear scans over plain lists, bit by bit,
+ * sharing no code with the router. */
+#pragma once
+#include "router/router_types.h"
+
+enum {
+    MAX_BLOCKS = 14,
+    MAX_POLICIES = 16,
+    MAX_SUBS = 18,
+    MAX_FILTERS = 3,
+    MAX_CONDITIONS = 3,
+    MAX_COPIES = MAX_SUBS * 16,
+    NETS = 3,
+    TENANTS = 3,
+};
+
+/* ---- the model: what the world is made of ---- */
+
+typedef struct who {
+    uint32_t net;
+    const char *tenant, *cluster;
+} who;
+
+typedef struct m_block {
+    who owner;
+    uint32_t value;
+    unsigned length;
+} m_block;
+
+typedef struct m_policy {
+    who forwarder, home;
+    bool is_default;
+    unsigned up, down;
+} m_policy;
+
+typedef struct m_condition {
+    uint64_t join_eui, dev_eui;
+    unsigned join_len, dev_len;
+    uint32_t dev_addr;
+    unsigned addr_len;
+    uint32_t low, high;
+} m_condition;
+
+typedef struct m_filter {
+    int kind;     /* 0 any, 1 join-request, 2 data */
+    int metadata; /* -1 not said, 0 false, 1 true; confirmed and f_opts alike */
+    int confirmed, f_opts;
+    unsigned euis, addrs, ports; /* how many of the conditions count for what */
+    m_condition conditions[MAX_CONDITIONS];
+} m_filter;
+
+typedef struct m_sub {
+    bool up, gone, full;
+    who at;
+    const char *group;
+    unsigned filter_count;
+    m_filter filters[MAX_FILTERS];
+} m_sub;
+
+typedef struct m_message {
+    bool up, join, encrypted;
+    who forwarder, home;
+    uint64_t join_eui, dev_eui;
+    uint32_t dev_addr, port; /* port 256: none */
+    bool confirmed, f_opts, metadata, signal, localization;
+} m_message;
+
+typedef struct world {
+    uint64_t seed, random;
+    m_block blocks[MAX_BLOCKS];
+    unsigned block_count;
+    int delegated[NETS]; /* index of the other network, -1: not */
+    m_policy policies[MAX_POLICIES];
+    unsigned policy_count;
+    bool open, loopback;
+    m_sub subs[MAX_SUBS];
+    unsigned sub_count;
+    unsigned turns[MAX_SUBS]; /* all subscriptions, the next of each group before the later ones */
+} world;
+
+/* One copy as either side sees it. */
+typedef struct copy {
+    unsigned sub;
+    who home;
+    unsigned strip;
+} copy;
+
+typedef struct dropped {
+    router_drop_reason reason;
+    who home;
+} dropped;
+
+typedef struct outcome {
+    copy copies[MAX_COPIES];
+    unsigned copy_count;
+    dropped drops[MAX_COPIES];
+    unsigned drop_count;
+} outcome;
+
+/** The NetIDs and tenant ids that there are. */
+extern const uint32_t naive_nets[NETS];
+extern const char *const naive_tenants[TENANTS];
+
+/** Are both texts the same? */
+bool naive_same_text(const char *a, const char *b);
+/** Route one message: adds to *out, which begins empty, and gives groups their next turn. */
+void naive_route(world *w, const m_message *m, outcome *out);
