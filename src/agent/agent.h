@@ -22,11 +22,12 @@ typedef struct agent_opts {
     bool insecure;                            /* HTTP/2 in plaintext (h2c) */
     const char *ca_file;                      /* PEM; trusted in place of the system's roots */
     const char *loopback_ca_file;             /* the same for loopback addresses only, when ca_file is absent */
-    const char *username, *password;          /* Basic; both or neither */
+    const char *username, *password;          /* Basic; both or neither. IAM gets them first, the others last */
     const char *client_id, *client_secret;    /* OAuth 2.0 client credentials; both or neither */
     const char *token_url;                    /* where tokens come from */
     const char *token;                        /* access token that the caller has; used in place of fetching */
-    int64_t call_timeout_us;                  /* of a unary call; 0: AGENT_CALL_TIMEOUT_US */
+    const char *loopback_username, *loopback_password; /* Basic for loopback addresses, when none of the above is */
+    int64_t call_timeout_us;                           /* of a unary call; 0: AGENT_CALL_TIMEOUT_US */
 } agent_opts;
 
 /** Why a call failed, for a person: code, what the exchange said and what to do next. */
@@ -41,7 +42,8 @@ typedef void agent_done_fn(void *ctx, const agent_failure *why, lpx_bytes messag
 /** What happens to a subscription. Views are borrowed for the call. */
 typedef struct agent_stream_events {
     void (*on_message)(void *ctx, lpx_bytes message);
-    void (*on_lost)(void *ctx, const agent_failure *why, int64_t pause_us); /* reconnects after the pause; may be NULL */
+    void (*on_lost)(void *ctx, const agent_failure *why,
+                    int64_t pause_us);                   /* reconnects after the pause; may be NULL */
     void (*on_end)(void *ctx, const agent_failure *why); /* final; why is NULL after an orderly end; the stream is gone
                                                             after it returns; never comes after agent_stream_close */
 } agent_stream_events;
@@ -61,8 +63,8 @@ bool agent_is_loopback(const char *address);
  * @param note names the setting that is wrong
  * @err INVALID_ARGUMENT: AGENT_BAD_SETTING, FAILED_PRECONDITION: AGENT_BAD_CA */
 LPX_RESULT agent_open(const agent_opts *opts, agent **out, lpx_note *note);
-/** Cancel what runs (their on_done and on_end do not come) and free; clears the pointer; accepts NULL. Must not be
- * called from a callback of this agent. */
+/** Cancel what runs and free: unary calls end with CANCELLED, subscriptions without on_end; clears the pointer; accepts
+ * NULL. Must not be called from a callback of this agent. */
 void agent_close(agent **a);
 /** Its loop. */
 io_loop *agent_loop(const agent *a);
@@ -77,7 +79,7 @@ LPX_RESULT agent_call(agent *a, agent_service service, const char *path, const P
                       agent_failure *why);
 
 /** Start a unary call; done comes on a later turn, once. From anywhere on the loop's thread.
- * @return false when memory is short; then done does not come */
+ * @return false when memory is short or the agent is being closed; then done does not come */
 bool agent_start(agent *a, agent_service service, const char *path, const ProtobufCMessage *in, agent_done_fn *done,
                  void *ctx);
 /** Unary calls that have not ended. */

@@ -20,7 +20,7 @@ typedef struct cli cli;
 typedef enum cli_kind {
     CLI_SWITCH,       /* no value, or =true, =false */
     CLI_TEXT,         /* anything */
-    CLI_FILE,         /* a path */
+    CLI_PATH,         /* a path */
     CLI_SECRET,       /* anything, never shown */
     CLI_NETID,        /* 6 hex digits */
     CLI_BLOCKS,       /* DevAddr blocks: 26011000/20=eu1,26012000/20 */
@@ -37,7 +37,7 @@ typedef enum cli_kind {
 
 /** One flag as a command declares it. */
 typedef struct cli_flag {
-    const char *name;     /* without dashes; NULL ends a list */
+    const char *name; /* without dashes; NULL ends a list */
     cli_kind kind;
     const char *text;     /* one line of help */
     const char *fallback; /* value when nobody gives one; NULL: empty */
@@ -55,16 +55,16 @@ typedef struct cli_value {
 /** A command or a group of commands. */
 typedef struct cli_command {
     const char *name;
-    const char *aliases;                      /* "networks, nwk", or NULL */
-    const char *brief;                        /* one line */
-    const char *about;                        /* more of it, or NULL */
-    const char *examples;                     /* lines; % stands for the path of the command; NULL for groups */
-    const cli_flag *const *flags;             /* NULL-ended list of lists, or NULL */
-    const cli_flag *const *shared;            /* the same, for this command and all below it */
-    const struct cli_command *const *below;   /* NULL-ended, or NULL */
-    lpx_err (*run)(cli *c);                   /* NULL for groups */
-    bool takes_args;                          /* words that are no flags */
-    const char *args_hint;                    /* how usage shows them */
+    const char *aliases;                    /* "networks, nwk", or NULL */
+    const char *brief;                      /* one line */
+    const char *about;                      /* more of it, or NULL */
+    const char *examples;                   /* lines; % stands for the path of the command; NULL for groups */
+    const cli_flag *const *flags;           /* NULL-ended list of lists, or NULL */
+    const cli_flag *const *shared;          /* the same, for this command and all below it */
+    const struct cli_command *const *below; /* NULL-ended, or NULL */
+    lpx_err (*run)(cli *c);                 /* NULL for groups */
+    bool takes_args;                        /* words that are no flags */
+    const char *args_hint;                  /* how usage shows them */
 } cli_command;
 
 /** One parsed command line. */
@@ -107,10 +107,13 @@ struct cli {
     const cli_world *world;
     const cli_command *root;
     cli_line line;
-    lpx_arena arena;    /* wiped: holds secrets */
-    lpx_buf out;        /* printed when the command succeeds */
-    agent *agent;       /* made by cli_connect */
+    lpx_arena arena; /* wiped: holds secrets */
+    lpx_buf out;     /* printed when the command succeeds */
+    agent *agent;    /* made by cli_connect */
     bool debug;
+    const char *config_file;                     /* that was read or is to be written; ".pb.yaml" */
+    const char *local_ca_file;                   /* of an exchange on this machine; NULL: not readable */
+    const char *local_username, *local_password; /* of its administrator; NULL: not readable */
     char why[CLI_WHY_BYTES];
 };
 
@@ -123,6 +126,10 @@ typedef struct cli_setting {
 int cli_run(const cli_world *world, int argc, char **argv);
 /** Fail with a sentence. */
 LPX_RESULT cli_fail(cli *c, uint16_t reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/** Print what c->out holds now, whatever becomes of the command. */
+LPX_RESULT cli_flush(cli *c);
+/** Set the sentence alone. */
+void cli_explain(cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** Zeroed memory for the rest of the run; ends the program when there is none. */
 void *cli_get(cli *c, size_t size);
 /** New message with its defaults, for the rest of the run. */
@@ -147,7 +154,8 @@ uint64_t cli_number(cli *c, const char *name);
 LPX_RESULT cli_settings_load(cli *c);
 /** Data directory of an exchange on this machine: $LPX_DATA_DIR, or the place that lpxd uses for this user. */
 char *cli_data_dir(cli *c);
-/** Put settings into .pb.yaml of the working directory (mode 0600), keeping what else stands there. */
+/** Put settings into the configuration file (--config, or .pb.yaml of the working directory; mode 0600), keeping what
+ * else stands there. */
 LPX_RESULT cli_settings_save(cli *c, const cli_setting *settings, size_t count);
 /** Write a file whole or not at all, mode 0600. */
 LPX_RESULT cli_write_private(cli *c, const char *path, lpx_str text);
@@ -161,6 +169,11 @@ LPX_RESULT cli_connect(cli *c);
 /** Unary call through c->agent; the answer lies in the arena. */
 LPX_RESULT cli_call(cli *c, agent_service service, const char *path, const ProtobufCMessage *in,
                     const ProtobufCMessageDescriptor *desc, void *out);
+
+/** From now on Ctrl-C and SIGTERM only set what cli_interrupted answers (for commands that run on). */
+void cli_catch_interrupt(void);
+/** Did Ctrl-C or SIGTERM come? */
+bool cli_interrupted(void);
 
 /* ---- values: cli_values.c ---- */
 
@@ -182,12 +195,16 @@ Pb__V3__DevAddrBlock **cli_blocks_of(cli *c, const char *text, size_t *count);
 /** Blocks after adding and removing by prefix; an added block of a known prefix replaces it. */
 Pb__V3__DevAddrBlock **cli_blocks_merge(cli *c, Pb__V3__DevAddrBlock **now, size_t *count, const char *add,
                                         const char *remove);
+/** Reads the blocks that an entity has now. */
+typedef lpx_err cli_blocks_now_fn(cli *c, Pb__V3__DevAddrBlock ***blocks, size_t *count);
+/** What --dev-addr-blocks, -add and -remove make of the blocks; *out stays as it is when none of them was given. */
+LPX_RESULT cli_blocks_change(cli *c, cli_blocks_now_fn *now, Pb__Iam__V1__DevAddrBlocksValue **out);
 /** Rights of a text that cli_kind_check let through. */
 Pb__V3__Right *cli_rights_of(cli *c, const char *text, size_t *count);
 /** Contact of "<actor>-name", "-email", "-url"; NULL when all are empty. */
 Pb__V3__ContactInfo *cli_contact_of(cli *c, const char *actor);
-/** Was any of the contact flags given? */
-bool cli_contact_changed(cli *c, const char *actor);
+/** Change that the contact flags ask for; NULL when none of them was given. */
+Pb__V3__ContactInfoValue *cli_contact_change(cli *c, const char *actor);
 /** Apply the target flags of a prefix to *target (made when a protocol is given). */
 LPX_RESULT cli_target_apply(cli *c, const char *prefix, Pb__V3__Target **target);
 /** Wrapped values for partial updates. */
@@ -251,8 +268,10 @@ void cli_completion_bash(const char *program, const cli_command *root, lpx_buf *
 /* ---- commands and flag lists, by file ---- */
 extern const cli_command cli_network_command, cli_tenant_command, cli_apikey_command, cli_init_command;
 extern const cli_command cli_policy_command, cli_pub_command, cli_sub_command, cli_demo_command, cli_replay_command;
+extern const cli_command cli_help_command, cli_completion_command;
 extern const cli_flag cli_iam_address_flags[], cli_control_address_flags[], cli_reports_address_flags[],
-    cli_router_address_flags[], cli_insecure_flags[], cli_basic_flags[], cli_oauth_flags[], cli_common_flags[];
-extern const cli_flag cli_net_id_flags[], cli_tenant_id_flags[], cli_cluster_id_flags[], cli_contact_flags[],
-    cli_target_flags[], cli_prefixed_target_flags[], cli_forwarder_flags[], cli_forwarder_cluster_flags[],
-    cli_home_flags[], cli_home_cluster_flags[];
+    cli_router_address_flags[], cli_transport_flags[], cli_basic_flags[], cli_oauth_flags[], cli_common_flags[];
+extern const cli_flag cli_net_id_flags[], cli_tenant_id_flags[], cli_cluster_id_flags[], cli_rights_flags[],
+    cli_key_id_flags[], cli_listed_flags[], cli_blocks_flags[], cli_contact_flags[], cli_target_flags[],
+    cli_prefixed_target_flags[], cli_forwarder_flags[], cli_forwarder_cluster_flags[], cli_home_flags[],
+    cli_home_cluster_flags[];

@@ -1,0 +1,154 @@
+/* Tables: columns padded by 3 spaces, as the existing clients print them; on a terminal libsmartcols lays them out and
+ * wraps what is too wide. */
+#include <libsmartcols/libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli_priv.h"
+
+enum { GAP = 3 };
+
+struct cli_table {
+    cli *c;
+    const char *const *headers;
+    size_t columns;
+    const char **cells; /* rows of columns cells */
+    size_t rows, room;
+};
+
+cli_table *cli_table_new(cli *c, const char *const *headers)
+{
+    cli_table *t = cli_get(c, sizeof *t);
+    *t = (cli_table){.c = c, .headers = headers};
+    while (headers[t->columns] != NULL) {
+        t->columns++;
+    }
+    return t;
+}
+
+void cli_table_row(cli_table *t, const char *const *cells)
+{
+    if (t->rows == t->room) {
+        size_t room = t->room * 2 + 16;
+        const char **bigger = cli_get(t->c, room * t->columns * sizeof *bigger);
+        if (t->rows > 0) {
+            memcpy(bigger, t->cells, t->rows * t->columns * sizeof *bigger);
+        }
+        t->cells = bigger;
+        t->room = room;
+    }
+    memcpy(t->cells + t->rows * t->columns, cells, t->columns * sizeof *cells);
+    t->rows++;
+}
+
+/* Characters of UTF-8 text: its bytes without continuation bytes. */
+static size_t text_width(const char *text)
+{
+    size_t width = 0;
+    for (; *text != 0; text++) {
+        width += ((unsigned char)*text & 0xC0) != 0x80 ? 1 : 0;
+    }
+    return width;
+}
+
+static void grow_widths(size_t *widths, const char *const *cells, size_t columns)
+{
+    for (size_t i = 0; i < columns; i++) {
+        size_t width = text_width(cells[i]);
+        widths[i] = width > widths[i] ? width : widths[i];
+    }
+}
+
+static void add_line(lpx_buf *out, const size_t *widths, const char *const *cells, size_t columns)
+{
+    for (size_t i = 0; i < columns; i++) {
+        lpx_buf_printf(out, "%s%*s", cells[i], (int)(widths[i] - text_width(cells[i]) + GAP), "");
+    }
+    lpx_buf_add_str(out, LPX_STR("\n"));
+}
+
+static void print_plain(lpx_buf *out, const char *const *headers, const char *const *cells, size_t rows, size_t columns)
+{
+    size_t widths[CLI_MAX_COLUMNS] = {0};
+    if (headers != NULL) {
+        grow_widths(widths, headers, columns);
+    }
+    for (size_t i = 0; i < rows; i++) {
+        grow_widths(widths, cells + i * columns, columns);
+    }
+    if (headers != NULL) {
+        add_line(out, widths, headers, columns);
+    }
+    for (size_t i = 0; i < rows; i++) {
+        add_line(out, widths, cells + i * columns, columns);
+    }
+}
+
+/* Names, rights and targets may be long: these wrap, the others keep their width. */
+static int column_flags(const char *header)
+{
+    static const char *const wrapping[] = {"Name", "Rights", "Target", "DevAddr Blocks"};
+    for (size_t i = 0; i < sizeof wrapping / sizeof *wrapping; i++) {
+        if (strcmp(header, wrapping[i]) == 0) {
+            return SCOLS_FL_WRAP;
+        }
+    }
+    return 0;
+}
+
+/* @return false when the library has no memory */
+static bool print_terminal(cli *c, const cli_table *t)
+{
+    struct libscols_table *table = scols_new_table();
+    char *text = NULL;
+    bool ok = table != NULL && scols_table_set_column_separator(table, "   ") == 0;
+    if (ok) {
+        (void)scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+        (void)scols_table_set_termwidth(table, c->world->width);
+    }
+    for (size_t i = 0; ok && i < t->columns; i++) {
+        /* a header of nothing would be an anonymous column of width 0 */
+        ok = scols_table_new_column(table, t->headers[i][0] != 0 ? t->headers[i] : " ", 0,
+                                    column_flags(t->headers[i])) != NULL;
+    }
+    for (size_t r = 0; ok && r < t->rows; r++) {
+        struct libscols_line *line = scols_table_new_line(table, NULL);
+        ok = line != NULL;
+        for (size_t i = 0; ok && i < t->columns; i++) {
+            ok = scols_line_set_data(line, i, t->cells[r * t->columns + i]) == 0;
+        }
+    }
+    ok = ok && t->rows > 0 && scols_print_table_to_string(table, &text) == 0;
+    if (ok) {
+        lpx_buf_add_str(&c->out, lpx_str_of(text));
+    }
+    free(text);
+    scols_unref_table(table);
+    return ok;
+}
+
+void cli_table_print(cli *c, const cli_table *t)
+{
+    if (!c->world->out_is_terminal || !print_terminal(c, t)) {
+        print_plain(&c->out, t->headers, t->cells, t->rows, t->columns);
+    }
+}
+
+void cli_print_rows(cli *c, const char *const *cells, size_t rows, size_t columns)
+{
+    print_plain(&c->out, NULL, cells, rows, columns);
+}
+
+void cli_print_pairs(cli *c, const char *const *pairs)
+{
+    size_t count = 0;
+    while (pairs[count] != NULL) {
+        count += 2;
+    }
+    const char **cells = cli_get(c, (count + 1) * sizeof *cells);
+    for (size_t i = 0; i < count; i += 2) {
+        cells[i] = cli_printf(c, "%s:", pairs[i]);
+        cells[i + 1] = pairs[i + 1];
+    }
+    cli_print_rows(c, cells, count / 2, 2);
+}
