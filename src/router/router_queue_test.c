@@ -1,0 +1,269 @@
+/* Queues with their limits, message ids, and which reports count. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+/* cmocka.h wants those before it */
+#include <cmocka.h>
+
+#include "router/router_id.h"
+#include "router/router_queue.h"
+
+/* ---- queues ---- */
+
+static lpx_shared *text_message(const char *text)
+{
+    lpx_shared *message = lpx_shared_new(lpx_str_bytes(lpx_str_of(text)));
+    assert_non_null(message);
+    return message;
+}
+
+static void give(router_queue *queue, const char *text, int64_t now_us, router_queue_drops *drops)
+{
+    router_queue_give(queue, text_message(text), (lpx_mono){now_us}, drops);
+}
+
+static void assert_next(router_queue *queue, const char *text, int64_t now_us, router_queue_drops *drops)
+{
+    lpx_shared *message = router_queue_take(queue, (lpx_mono){now_us}, drops);
+    assert_non_null(message);
+    assert_true(lpx_str_is(lpx_bytes_str(lpx_shared_view(message)), text));
+    lpx_shared_unref(&message);
+}
+
+static void a_queue_keeps_order(void **state)
+{
+    (void)state;
+    router_queue queue;
+    router_queue_drops drops = {.bytes = 0};
+    router_queue_init(&queue, (router_queue_limits){100, 10000, 1000});
+    char text[8];
+    for (int i = 0; i < 60; i++) { /* the ring grows and wraps */
+        (void)snprintf(text, sizeof text, "%d", i);
+        give(&queue, text, 0, &drops);
+        if (i % 3 == 2) {
+            (void)snprintf(text, sizeof text, "%d", i / 3);
+            assert_next(&queue, text, 0, &drops);
+        }
+    }
+    for (int i = 20; i < 60; i++) {
+        (void)snprintf(text, sizeof text, "%d", i);
+        assert_next(&queue, text, 0, &drops);
+    }
+    assert_null(router_queue_take(&queue, (lpx_mono){0}, &drops));
+    assert_int_equal(drops.bytes, 0);
+    router_queue_fini(&queue);
+}
+
+static void at_the_limit_of_messages_the_oldest_goes(void **state)
+{
+    (void)state;
+    router_queue queue;
+    router_queue_drops drops = {.bytes = 0};
+    router_queue_init(&queue, (router_queue_limits){3, 10000, 1000});
+    give(&queue, "one", 0, &drops);
+    give(&queue, "two", 0, &drops);
+    give(&queue, "three", 0, &drops);
+    give(&queue, "four", 0, &drops);
+    give(&queue, "five", 0, &drops);
+    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 2);
+    assert_int_equal(drops.bytes, 6);
+    assert_next(&queue, "three", 0, &drops);
+    assert_next(&queue, "four", 0, &drops);
+    assert_next(&queue, "five", 0, &drops);
+    router_queue_fini(&queue);
+}
+
+static void at_the_limit_of_bytes_the_oldest_go(void **state)
+{
+    (void)state;
+    router_queue queue;
+    router_queue_drops drops = {.bytes = 0};
+    router_queue_init(&queue, (router_queue_limits){100, 10, 1000});
+    give(&queue, "aaaa", 0, &drops);
+    give(&queue, "bbbb", 0, &drops);
+    give(&queue, "cc", 0, &drops);
+    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 0);
+    give(&queue, "ddddd", 0, &drops);
+    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 2);
+    assert_next(&queue, "cc", 0, &drops);
+    give(&queue, "longer than all", 0, &drops); /* one always fits */
+    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 3);
+    assert_next(&queue, "longer than all", 0, &drops);
+    assert_int_equal(queue.bytes, 0);
+    router_queue_fini(&queue);
+}
+
+static void what_waited_too_long_goes(void **state)
+{
+    (void)state;
+    router_queue queue;
+    router_queue_drops drops = {.bytes = 0};
+    router_queue_init(&queue, (router_queue_limits){100, 10000, 1000});
+    give(&queue, "old", 0, &drops);
+    give(&queue, "older than it looks", 400, &drops);
+    give(&queue, "young", 1000, &drops);
+    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_AGE], 0); /* 1,000 is the age that is still allowed */
+    assert_next(&queue, "young", 1401, &drops);
+    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_AGE], 2);
+    give(&queue, "left behind", 2000, &drops); /* freed with the queue */
+    router_queue_fini(&queue);
+}
+
+/* ---- ids ---- */
+
+static const router_id_key key = {.bytes = {1, 2, 3}};
+
+static router_id_parts some_parts(void)
+{
+    return (router_id_parts){.now = {1700000000123456},
+                             .random = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0},
+                             .direction = ROUTER_DOWN,
+                             .kind = ROUTER_JOIN,
+                             .forwarder = {0x13, LPX_STR("fwd")},
+                             .home = {0x42, LPX_STR("home")}};
+}
+
+static void an_id_says_what_it_was_made_of(void **state)
+{
+    (void)state;
+    router_id_parts parts = some_parts();
+    char text[ROUTER_ID_TEXT_BYTES];
+    router_id_make(&key, &parts, text);
+    assert_int_equal(strlen(text), ROUTER_ID_CHARS);
+    for (size_t i = 0; i < ROUTER_ID_CHARS; i++) {
+        assert_true(text[i] > ' ' && text[i] <= '~');
+    }
+    /* 1700000000123 ms as ten digits of Crockford's base32; computed apart */
+    assert_memory_equal(text, "01HF7YAT3V", 10);
+    router_id id;
+    assert_true(router_id_check(&key, lpx_str_of(text), &parts, &id));
+    assert_int_equal(id.issued_ms, 1700000000123);
+    assert_int_equal(id.direction, ROUTER_DOWN);
+    assert_int_equal(id.kind, ROUTER_JOIN);
+}
+
+static void every_change_of_an_id_is_seen(void **state)
+{
+    (void)state;
+    router_id_parts parts = some_parts();
+    char text[ROUTER_ID_TEXT_BYTES];
+    router_id_make(&key, &parts, text);
+    router_id id;
+    for (size_t i = 0; i < ROUTER_ID_CHARS; i++) {
+        for (const char *c = "0ZJDU-"; *c != '\0'; c++) {
+            char kept = text[i];
+            text[i] = *c;
+            assert_int_equal(router_id_check(&key, lpx_str_of(text), &parts, &id), *c == kept);
+            text[i] = kept;
+        }
+    }
+    assert_false(router_id_check(&key, (lpx_str){text, ROUTER_ID_CHARS - 1}, &parts, &id));
+    assert_false(router_id_check(&key, LPX_STR(""), &parts, &id));
+}
+
+static void an_id_counts_only_between_its_members(void **state)
+{
+    (void)state;
+    router_id_parts parts = some_parts(), claim = parts;
+    const router_id_key other_key = {.bytes = {1, 2, 4}};
+    char text[ROUTER_ID_TEXT_BYTES];
+    router_id_make(&key, &parts, text);
+    router_id id;
+    assert_false(router_id_check(&other_key, lpx_str_of(text), &claim, &id));
+    claim.forwarder.tenant_id = LPX_STR("other");
+    assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
+    claim = parts;
+    claim.home.net_id = 0x43;
+    assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
+    claim = parts;
+    claim.direction = ROUTER_UP;
+    assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
+    /* the border between net id and tenant id is part of the tag */
+    claim = parts;
+    claim.forwarder.tenant_id = (lpx_str){NULL, 0};
+    assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
+    /* an uplink goes to several home networks: any may report it */
+    parts.direction = claim.direction = ROUTER_UP;
+    claim.forwarder = parts.forwarder;
+    claim.home.net_id = 0x43;
+    router_id_make(&key, &parts, text);
+    assert_true(router_id_check(&key, lpx_str_of(text), &claim, &id));
+    claim.forwarder.net_id = 0x14;
+    assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
+}
+
+/* ---- reports ---- */
+
+static lpx_utc at_ms(int64_t ms)
+{
+    return (lpx_utc){ms * 1000};
+}
+
+static void a_report_counts_once(void **state)
+{
+    (void)state;
+    router_seen seen;
+    router_seen_init(&seen, at_ms(1000));
+    assert_int_equal(router_seen_add(&seen, 7, 2000, at_ms(3000)), ROUTER_SEEN_NEW);
+    assert_int_equal(router_seen_add(&seen, 7, 2000, at_ms(4000)), ROUTER_SEEN_AGAIN);
+    assert_int_equal(router_seen_add(&seen, 8, 2000, at_ms(4000)), ROUTER_SEEN_NEW);
+    assert_int_equal(router_seen_add(&seen, 0, 2000, at_ms(4000)), ROUTER_SEEN_NEW);
+    assert_int_equal(router_seen_add(&seen, 0, 2000, at_ms(4000)), ROUTER_SEEN_AGAIN);
+    assert_int_equal(router_seen_add(&seen, 9, 999, at_ms(4000)), ROUTER_SEEN_TOO_OLD); /* from before the start */
+    router_seen_fini(&seen);
+}
+
+static void generations_end_by_age(void **state)
+{
+    (void)state;
+    router_seen seen;
+    int64_t step = ROUTER_SEEN_AGE_MS + 1;
+    router_seen_init(&seen, at_ms(0));
+    assert_int_equal(router_seen_add(&seen, 7, 1, at_ms(2)), ROUTER_SEEN_NEW);
+    assert_int_equal(router_seen_add(&seen, 7, 1, at_ms(step)), ROUTER_SEEN_AGAIN);       /* now the older one */
+    assert_int_equal(router_seen_add(&seen, 7, 1, at_ms(2 * step)), ROUTER_SEEN_TOO_OLD); /* forgotten, and told so */
+    assert_int_equal(router_seen_add(&seen, 8, step - 1, at_ms(2 * step)), ROUTER_SEEN_TOO_OLD);
+    assert_int_equal(router_seen_add(&seen, 8, step, at_ms(2 * step)), ROUTER_SEEN_NEW);
+    router_seen_fini(&seen);
+}
+
+/* Three times as many reports as are remembered: each is counted at most once, and memory is bounded. */
+static void generations_end_by_number(void **state)
+{
+    (void)state;
+    router_seen seen;
+    router_seen_init(&seen, at_ms(0));
+    const uint64_t count = 3 * (uint64_t)ROUTER_SEEN_ENTRIES / 2;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t hash = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        assert_int_equal(router_seen_add(&seen, hash, (int64_t)i, at_ms((int64_t)i)), ROUTER_SEEN_NEW);
+    }
+    assert_true(seen.recent.room <= ROUTER_SEEN_ENTRIES && seen.older.room <= ROUTER_SEEN_ENTRIES);
+    unsigned again = 0;
+    for (uint64_t i = 0; i < count; i += 101) {
+        uint64_t hash = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        router_seen_answer answer = router_seen_add(&seen, hash, (int64_t)i, at_ms((int64_t)count));
+        assert_int_not_equal(answer, ROUTER_SEEN_NEW);
+        again += answer == ROUTER_SEEN_AGAIN;
+    }
+    assert_true(again > 0);
+    router_seen_fini(&seen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_queue_keeps_order),
+        cmocka_unit_test(at_the_limit_of_messages_the_oldest_goes),
+        cmocka_unit_test(at_the_limit_of_bytes_the_oldest_go),
+        cmocka_unit_test(what_waited_too_long_goes),
+        cmocka_unit_test(an_id_says_what_it_was_made_of),
+        cmocka_unit_test(every_change_of_an_id_is_seen),
+        cmocka_unit_test(an_id_counts_only_between_its_members),
+        cmocka_unit_test(a_report_counts_once),
+        cmocka_unit_test(generations_end_by_age),
+        cmocka_unit_test(generations_end_by_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
