@@ -332,7 +332,7 @@ static lpx_err start(lpxd *app, lpx_note *note)
     LPX_TRY(io_signals_on(app->shards[0].loop, numbers, 3, on_signal, app, &app->signals));
     LPX_TRY(iam_start(app->iam, app->shards[0].loop, lpxd_share_snapshot, app));
     for (unsigned i = 1; i < app->shard_count; i++) {
-        char name[16];
+        char name[32];
         (void)snprintf(name, sizeof name, "lpxd-loop-%u", i);
         LPX_TRY(io_thread_start(app->shards[i].loop, name, &app->shards[i].thread));
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "base/writer.h"
 #include "codec/pb/pb.h"
 #include "lpx_reasons.h"
 #include "pb_iam_v1_api.pb-c.h"
@@ -71,59 +72,62 @@ static const ProtobufCMessageDescriptor *type_of(const char *path)
     return NULL;
 }
 
-/* Appends field number and value of one path, as nested protobuf bytes, innermost first. */
-static size_t put_path(const ProtobufCMessageDescriptor *desc, const char *path, uint64_t number, const char *text,
-                       uint8_t *out, size_t room)
+/* Appends one field of desc to out: text when it is not NULL, else the number. */
+static void put_field(const ProtobufCMessageDescriptor *desc, const char *name, uint64_t number, const char *text,
+                      lpx_writer *out)
 {
-    const char *dot = strchr(path, '.');
-    size_t name_len = dot != NULL ? (size_t)(dot - path) : strlen(path);
-    char name[64];
-    (void)snprintf(name, sizeof name, "%.*s", (int)name_len, path);
     const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(desc, name);
     assert_non_null(field);
-    uint8_t inner[256];
-    size_t len = 0;
-    uint8_t tag = (uint8_t)(field->id << 3);
-    assert_true(field->id < 16);
-    if (dot != NULL) {
-        len = put_path(field->descriptor, dot + 1, number, text, inner, sizeof inner);
-    } else if (text != NULL) {
-        len = strlen(text);
-        memcpy(inner, text, len);
-    } else {
-        assert_true(number < 0x80 && room >= 2);
-        out[0] = tag;
-        out[1] = (uint8_t)number;
-        return 2;
-    }
-    assert_true(len < 0x80 && room >= len + 2);
-    out[0] = tag | 2;
-    out[1] = (uint8_t)len;
-    memcpy(out + 2, inner, len);
-    return len + 2;
+    lpx_writer_varint(out, (uint64_t)field->id << 3 | (text != NULL ? 2 : 0));
+    lpx_writer_varint(out, text != NULL ? strlen(text) : number);
+    lpx_writer_str(out, lpx_str_of(text));
 }
 
-/* A request of the rule's method that names this network, tenant and cluster where the rule looks. Fields of one parent
- * come as repeated submessages, which protobuf merges. */
+/* Last word of a path. */
+static const char *leaf(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL ? dot + 1 : path;
+}
+
+/* A request of the rule's method that names this network, tenant and cluster where the rule looks: all in the message
+ * itself, or all in one submessage of it. */
 static ProtobufCMessage *make_request(const rpc_rule *rule, uint32_t net, const char *tenant, const char *cluster,
                                       lpx_arena *arena)
 {
-    uint8_t bytes[1024];
-    size_t len = 0;
-    const ProtobufCMessageDescriptor *desc = type_of(rule->path);
+    uint8_t inner_room[512], outer_room[1024];
+    lpx_writer inner, outer;
+    lpx_writer_init(&inner, (lpx_space){inner_room, sizeof inner_room});
+    lpx_writer_init(&outer, (lpx_space){outer_room, sizeof outer_room});
+    const ProtobufCMessageDescriptor *desc = type_of(rule->path), *owner = desc;
     assert_non_null(desc);
+    const ProtobufCFieldDescriptor *parent = NULL;
+    const char *dot = rule->net_field != NULL ? strchr(rule->net_field, '.') : NULL;
+    if (dot != NULL) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "%.*s", (int)(dot - rule->net_field), rule->net_field);
+        parent = protobuf_c_message_descriptor_get_field_by_name(desc, name);
+        assert_non_null(parent);
+        owner = parent->descriptor;
+    }
     if (rule->net_field != NULL) {
-        len += put_path(desc, rule->net_field, net, NULL, bytes + len, sizeof bytes - len);
+        put_field(owner, leaf(rule->net_field), net, NULL, &inner);
     }
-    if (rule->tenant_field != NULL && tenant[0] != '\0') {
-        len += put_path(desc, rule->tenant_field, 0, tenant, bytes + len, sizeof bytes - len);
+    if (rule->tenant_field != NULL) {
+        put_field(owner, leaf(rule->tenant_field), 0, tenant, &inner);
     }
-    if (rule->cluster_field != NULL && cluster[0] != '\0') {
-        len += put_path(desc, rule->cluster_field, 0, cluster, bytes + len, sizeof bytes - len);
+    if (rule->cluster_field != NULL) {
+        put_field(owner, leaf(rule->cluster_field), 0, cluster, &inner);
     }
+    if (parent != NULL) {
+        lpx_writer_varint(&outer, (uint64_t)parent->id << 3 | 2);
+        lpx_writer_varint(&outer, inner.len);
+    }
+    lpx_writer_bytes(&outer, lpx_writer_view(&inner));
+    assert_int_equal(lpx_writer_end(&outer).code, LPX_OK);
     ProtobufCMessage *out = NULL;
     lpx_note note = {""};
-    assert_int_equal(pb_decode(desc, lpx_bytes_of(bytes, len), arena, &out, &note).code, LPX_OK);
+    assert_int_equal(pb_decode(desc, lpx_writer_view(&outer), arena, &out, &note).code, LPX_OK);
     return out;
 }
 

@@ -1,0 +1,74 @@
+/* Port 1901: the token endpoint and the public keys. */
+#include "bin/lpxd_priv.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+static void get_jwks(void *ctx, http1_request *request)
+{
+    lpxd *app = ctx;
+    static const http1_header headers[] = {{"Cache-Control", {"public, max-age=600", sizeof "public, max-age=600" - 1}}};
+    http1_answer answer = {.status = 200,
+                           .content_type = "application/json",
+                           .headers = headers,
+                           .header_count = 1,
+                           .body = lpx_str_bytes(iam_jwks(app->iam))};
+    http1_request_answer(request, &answer);
+}
+
+static void answer_token(void *ctx, const iam_token_answer *token)
+{
+    http1_request *request = ctx;
+    http1_header headers[3] = {{"Cache-Control", LPX_STR("no-store")}, {"Pragma", LPX_STR("no-cache")}};
+    size_t count = 2;
+    if (token->www_authenticate != NULL) {
+        headers[count++] = (http1_header){"WWW-Authenticate", lpx_str_of(token->www_authenticate)};
+    }
+    http1_answer answer = {.status = (int)token->status,
+                           .content_type = "application/json",
+                           .headers = headers,
+                           .header_count = count,
+                           .body = lpx_str_bytes(token->json)};
+    http1_request_answer(request, &answer);
+}
+
+static void post_token(void *ctx, http1_request *request)
+{
+    lpxd *app = ctx;
+    iam_token_form form = {.content_type = http1_request_header(request, "Content-Type"),
+                           .authorization = http1_request_header(request, "Authorization"),
+                           .body = http1_request_body(request)};
+    if (lpx_failed(iam_token_request(app->iam, http1_request_loop(request), &form, answer_token, request))) {
+        static const char busy[] = "{\"error\":\"temporarily_unavailable\","
+                                   "\"error_description\":\"The exchange has too many token requests waiting; try again.\"}";
+        iam_token_answer answer = {.status = 503, .json = LPX_STR(busy)};
+        answer_token(request, &answer);
+    }
+}
+
+lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
+{
+    enum { FORM_BYTES = 16 << 10 };
+    const lpx_str *addresses;
+    size_t count = conf_list(app->conf, "http.listen", &addresses);
+    if (count == 0) {
+        return LPX_SUCCESS;
+    }
+    static const http1_server_opts opts = {0};
+    LPX_TRY(http1_server_new(app->shards[0].loop, &opts, &app->http));
+    http1_route routes[] = {
+        {.method = "GET", .path = "/.well-known/jwks.json", .handler = get_jwks, .ctx = app},
+        {.method = "POST", .path = "/token", .max_body_bytes = FORM_BYTES, .handler = post_token, .ctx = app},
+    };
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        LPX_TRY(http1_server_route(app->http, &routes[i]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        char address[300];
+        (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
+        LPX_TRY(http1_server_listen(app->http, address, app->http_tls, NULL, note));
+        LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", addresses[i]), LPX_F_STR("protocol", LPX_STR("https")));
+    }
+    return LPX_SUCCESS;
+}
