@@ -27,13 +27,13 @@ typedef struct grpc_out_events {
 } grpc_out_events;
 
 typedef struct grpc_client_opts {
-    const char *address;       /* "host:port" */
-    io_tls *tls;               /* NULL: h2c with prior knowledge; borrowed for the client's life */
+    const char *address;        /* "host:port" */
+    io_tls *tls;                /* NULL: h2c with prior knowledge; borrowed for the client's life */
     uint32_t max_message_bytes; /* received; 0: 16 MiB */
-    int64_t keepalive_us;      /* ping when a call is open and nothing came for so long; 0: 5 min */
-    bool gzip;                 /* compress what is sent */
-    uint64_t seed;             /* spreads the pauses between connects; 0: taken from the clock and the address */
-    const char *user_agent;    /* NULL: "lpx"; borrowed for the client's life */
+    int64_t keepalive_us;       /* ping when a call is open and nothing came for so long; 0: 5 min */
+    bool gzip;                  /* compress what is sent */
+    uint64_t seed;              /* spreads the pauses between connects; 0: taken from the clock and the address */
+    const char *user_agent;     /* NULL: "lpx"; borrowed for the client's life */
 } grpc_client_opts;
 
 /** New channel; connects with the first call. */

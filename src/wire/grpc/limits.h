@@ -46,7 +46,8 @@ enum {
 #define GRPC_IDLE_TIMEOUT_US (30 * 60 * INT64_C(1000000))
 /* A new connection must have sent its preface and SETTINGS by then. */
 #define GRPC_PREFACE_TIMEOUT_US (20 * INT64_C(1000000))
-/* Open calls and nothing heard for so long: ask whether the client is still there (half-open connections behind NAT). */
+/* Open calls and nothing heard for so long: ask whether the client is still there (half-open connections behind NAT).
+ */
 #define GRPC_SERVER_KEEPALIVE_US (60 * INT64_C(1000000))
 /* The client asks less often: servers forbid more than a ping in 5 minutes by default. */
 #define GRPC_CLIENT_KEEPALIVE_US (300 * INT64_C(1000000))
@@ -54,8 +55,6 @@ enum {
 #define GRPC_KEEPALIVE_TIMEOUT_US (20 * INT64_C(1000000))
 /* Between the announcement of a drain and the GOAWAY that names the last stream, when the peer answers no ping. */
 #define GRPC_DRAIN_NOTICE_US (1 * INT64_C(1000000))
-/* Connecting, name lookup and TLS included. */
-#define GRPC_CONNECT_TIMEOUT_US (20 * INT64_C(1000000))
 /* Pause after a failed connect: doubled each time, spread by 20 % either way. */
 #define GRPC_BACKOFF_FIRST_US (100 * INT64_C(1000))
 #define GRPC_BACKOFF_MAX_US (10 * INT64_C(1000000))

@@ -10,13 +10,13 @@ typedef struct grpc_call grpc_call;
 /** What happens to a call, told to whoever dispatches. A call is valid from on_call until grpc_call_finish returns;
  * finish must be called exactly once for each call, after a cancellation too (it then only gives the call back). */
 typedef struct grpc_server_events {
-    void (*on_call)(void *ctx, grpc_call *call);                         /* headers are complete and well-formed */
-    void (*on_message)(void *ctx, grpc_call *call, lpx_bytes message);   /* one whole message, decompressed; borrowed */
-    void (*on_half_close)(void *ctx, grpc_call *call);                   /* the client sends no more */
-    void (*on_writable)(void *ctx, grpc_call *call);                     /* after send answered false: room again */
-    void (*on_cancel)(void *ctx, grpc_call *call, lpx_code why);         /* once: CANCELLED, DEADLINE_EXCEEDED,
-                                                 UNAVAILABLE (connection lost), or the code that this layer already
-                                                 ended the call with (INTERNAL: broken frames; RESOURCE_EXHAUSTED) */
+    void (*on_call)(void *ctx, grpc_call *call);                       /* headers are complete and well-formed */
+    void (*on_message)(void *ctx, grpc_call *call, lpx_bytes message); /* one whole message, decompressed; borrowed */
+    void (*on_half_close)(void *ctx, grpc_call *call);                 /* the client sends no more */
+    void (*on_writable)(void *ctx, grpc_call *call);                   /* after send answered false: room again */
+    void (*on_cancel)(void *ctx, grpc_call *call, lpx_code why);       /* once: CANCELLED, DEADLINE_EXCEEDED,
+                                               UNAVAILABLE (connection lost), or the code that this layer already
+                                               ended the call with (INTERNAL: broken frames; RESOURCE_EXHAUSTED) */
 } grpc_server_events;
 
 /** Counts since the server's start, but for the two gauges. */
@@ -30,12 +30,12 @@ typedef struct grpc_server_stats {
 
 /** Limits with their defaults in wire/grpc/limits.h; 0 takes the default. */
 typedef struct grpc_server_opts {
-    uint32_t max_streams;          /* concurrent, per connection; at least 4,096 by default */
-    uint32_t max_message_bytes;    /* received, after decompression; 16 MiB */
-    uint32_t max_connections;      /* per server */
-    int64_t idle_timeout_us;       /* no stream for so long: GOAWAY */
-    int64_t min_ping_interval_us;  /* pings more often than that, beyond a few, end the connection */
-    uint32_t call_arena_bytes;     /* cap of a call's arena */
+    uint32_t max_streams;         /* concurrent, per connection; at least 4,096 by default */
+    uint32_t max_message_bytes;   /* received, after decompression; 16 MiB */
+    uint32_t max_connections;     /* per server */
+    int64_t idle_timeout_us;      /* no stream for so long: GOAWAY */
+    int64_t min_ping_interval_us; /* pings more often than that, beyond a few, end the connection */
+    uint32_t call_arena_bytes;    /* cap of a call's arena */
 } grpc_server_opts;
 
 /** New server without listeners. events and ctx are borrowed for its life. */
@@ -70,7 +70,8 @@ const char *grpc_call_peer(const grpc_call *call);
 void grpc_call_set_user(grpc_call *call, void *user);
 /** What was attached. */
 void *grpc_call_user(const grpc_call *call);
-/** Send the answer's headers now, before there is a message (a client may wait for them to know that a stream stands). */
+/** Send the answer's headers now, before there is a message (a client may wait for them to know that a stream stands).
+ */
 void grpc_call_open(grpc_call *call);
 /** Queue one message; the bytes are copied. @return false when the call's send buffer is now above its high-water mark:
  * wait for on_writable before sending more (the message is taken all the same) */

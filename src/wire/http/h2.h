@@ -98,7 +98,7 @@ void h2_session_drain(h2_session *session);
 void h2_session_abort(h2_session *session, uint32_t code, lpx_str text);
 
 /** Client: open a stream with a request head.
- * @param fields names are literals; values are copied
+ * @param fields copied
  * @param end    nothing follows
  * @return NULL when no stream can be opened any more (GOAWAY, ids used up, memory); else on_close will come */
 h2_stream *h2_session_request(h2_session *session, const h2_field *fields, size_t count, bool end);
@@ -115,7 +115,8 @@ h2_sent h2_stream_send(h2_stream *stream, lpx_bytes prefix, lpx_bytes body);
  * client by RST_STREAM NO_ERROR.
  * @param fields names are literals; values are copied; at most 4 */
 void h2_stream_finish(h2_stream *stream, const h2_field *fields, size_t count);
-/** Give the stream up; what is queued is dropped; on_close follows with this code. */
+/** Give the stream up; what is queued is dropped; on_close follows with this code. When both sides have ended already
+ * nothing is done: on_close is on its way. */
 void h2_stream_reset(h2_stream *stream, uint32_t code);
 /** Received bytes were taken: let the peer send as many more. */
 void h2_stream_consume(h2_stream *stream, size_t bytes);

@@ -53,6 +53,7 @@ struct h2_stream {
     bool head_cut;   /* more fields than allowed */
     bool tail_read;  /* fields after head_count are a tail */
     bool remote_end; /* the peer sent END_STREAM */
+    bool local_end;  /* END_STREAM left from here */
     bool answered;   /* head sent from here */
     bool finishing;  /* END_STREAM after the queue */
     bool deferred;   /* nghttp2 waits for resume */
@@ -134,4 +135,4 @@ void h2_session_violated(h2_session *session, uint32_t code, uint16_t reason, co
 /** Too many frames of a kind: GOAWAY ENHANCE_YOUR_CALM. */
 void h2_session_flooded(h2_session *session, h2_flood kind);
 /** nghttp2 field array from ours. */
-size_t h2_fields_to_nv(const h2_field *fields, size_t count, nghttp2_nv *nv);
+size_t h2_fields_to_nv(const h2_field *fields, size_t count, uint8_t flags, nghttp2_nv *nv);

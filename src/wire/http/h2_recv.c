@@ -310,7 +310,7 @@ static int on_error(nghttp2_session *ng, int code, const char *text, size_t len,
     return 0;
 }
 
-/* A server that ends first stops its client, after the last frame of the answer. */
+/* This side of a stream has ended. A server that ends first stops its client, after the last frame of the answer. */
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *ctx)
 {
     (void)ctx;
@@ -318,7 +318,11 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
         return 0;
     }
     h2_stream *stream = find(ng, frame->hd.stream_id);
-    if (stream != NULL && !stream->remote_end && stream->session->role == H2_SERVER) {
+    if (stream == NULL) {
+        return 0;
+    }
+    stream->local_end = true;
+    if (!stream->remote_end && stream->session->role == H2_SERVER) {
         (void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id, H2_NO_ERROR);
     }
     return 0;

@@ -17,7 +17,7 @@ static uint8_t *unconst(const char *text)
     return both.out;
 }
 
-size_t h2_fields_to_nv(const h2_field *fields, size_t count, nghttp2_nv *nv)
+size_t h2_fields_to_nv(const h2_field *fields, size_t count, uint8_t flags, nghttp2_nv *nv)
 {
     size_t n = count < H2_MAX_SENT_FIELDS ? count : H2_MAX_SENT_FIELDS;
     for (size_t i = 0; i < n; i++) {
@@ -25,7 +25,7 @@ size_t h2_fields_to_nv(const h2_field *fields, size_t count, nghttp2_nv *nv)
                              .namelen = fields[i].name.len,
                              .value = unconst(fields[i].value.ptr),
                              .valuelen = fields[i].value.len,
-                             .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME};
+                             .flags = flags};
     }
     return n;
 }
@@ -371,7 +371,7 @@ h2_stream *h2_session_request(h2_session *session, const h2_field *fields, size_
         return NULL;
     }
     nghttp2_nv nv[H2_MAX_SENT_FIELDS];
-    size_t n = h2_fields_to_nv(fields, count, nv);
+    size_t n = h2_fields_to_nv(fields, count, NGHTTP2_NV_FLAG_NONE, nv);
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = h2_stream_pull};
     stream->head.part = H2_PART_RESPONSE;
     stream->answered = true;

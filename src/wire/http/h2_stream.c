@@ -198,7 +198,7 @@ void h2_stream_answer(h2_stream *stream, const h2_field *fields, size_t count, b
         return;
     }
     nghttp2_nv nv[H2_MAX_SENT_FIELDS];
-    size_t n = h2_fields_to_nv(fields, count, nv);
+    size_t n = h2_fields_to_nv(fields, count, NGHTTP2_NV_FLAG_NO_COPY_NAME, nv);
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = h2_stream_pull};
     stream->answered = true;
     stream->finishing = end;
@@ -318,7 +318,7 @@ void h2_stream_finish(h2_stream *stream, const h2_field *fields, size_t count)
 
 void h2_stream_reset(h2_stream *stream, uint32_t code)
 {
-    if (stream->session == NULL || stream->reset) {
+    if (stream->session == NULL || stream->reset || (stream->local_end && stream->remote_end)) {
         return;
     }
     stream->reset = true;
@@ -334,7 +334,7 @@ static void pull_end(h2_session *session, h2_stream *stream, uint32_t *flags)
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (stream->tail_count > 0) {
         nghttp2_nv nv[H2_TAIL_FIELDS];
-        size_t n = h2_fields_to_nv(stream->tail, stream->tail_count, nv);
+        size_t n = h2_fields_to_nv(stream->tail, stream->tail_count, NGHTTP2_NV_FLAG_NO_COPY_NAME, nv);
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         (void)nghttp2_submit_trailer(session->ng, stream->id, nv, n);
     }

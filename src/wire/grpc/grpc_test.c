@@ -1,0 +1,10 @@
+/* All tests of the folder in one program. */
+int grpc_text_tests(void);
+int grpc_pair_tests(void);
+
+int main(void)
+{
+    int failed = grpc_text_tests();
+    failed += grpc_pair_tests();
+    return failed;
+}
