@@ -1,0 +1,88 @@
+#include "router/router_fake_test.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+rpc_call *fake_call_new(io_loop *loop)
+{
+    rpc_call *call = calloc(1, sizeof *call);
+    lpx_assert(call != NULL);
+    call->loop = loop;
+    call->keep = true;
+    call->window = SIZE_MAX;
+    lpx_arena_init(&call->arena, 64 << 20);
+    return call;
+}
+
+void fake_call_free(rpc_call **ref)
+{
+    rpc_call *call = *ref;
+    *ref = NULL;
+    if (call->streaming && !call->ended) {
+        call->events->on_end(call->events_ctx, LPX_CANCELLED);
+    }
+    lpx_arena_fini(&call->arena);
+    free(call->sent);
+    free(call);
+}
+
+void fake_call_open_window(rpc_call *call, size_t n)
+{
+    call->window = n;
+    call->events->on_writable(call->events_ctx);
+}
+
+lpx_arena *rpc_call_arena(rpc_call *call)
+{
+    return &call->arena;
+}
+
+io_loop *rpc_call_loop(const rpc_call *call)
+{
+    return call->loop;
+}
+
+void rpc_reply(rpc_call *call, const ProtobufCMessage *reply)
+{
+    lpx_assert(!call->replied && !call->failed && !call->streaming);
+    call->replied = true;
+    lpx_err err = pb_encode(reply, &call->arena, &call->reply);
+    lpx_assert(!lpx_failed(err));
+}
+
+void rpc_fail(rpc_call *call, lpx_err err, const lpx_note *note)
+{
+    lpx_assert(!call->replied && !call->failed && !call->streaming);
+    call->failed = true;
+    call->err = err;
+    if (note != NULL) {
+        call->note = *note;
+    }
+}
+
+void rpc_stream_begin(rpc_call *call, const rpc_stream_events *events, void *ctx)
+{
+    lpx_assert(!call->replied && !call->failed && !call->streaming);
+    call->streaming = true;
+    call->events = events;
+    call->events_ctx = ctx;
+}
+
+bool rpc_stream_send(rpc_call *call, lpx_bytes message)
+{
+    lpx_assert(call->streaming && !call->ended && call->window > 0);
+    if (call->keep && call->sent_count == call->sent_room) {
+        call->sent_room = call->sent_room > 0 ? call->sent_room * 2 : 16;
+        lpx_bytes *grown = realloc(call->sent, call->sent_room * sizeof *grown);
+        lpx_assert(grown != NULL);
+        call->sent = grown;
+    }
+    if (call->keep) {
+        call->sent[call->sent_count] = lpx_arena_copy(&call->arena, message);
+        lpx_assert(call->sent[call->sent_count].ptr != NULL);
+    }
+    call->sent_count++;
+    call->window -= call->window != SIZE_MAX ? 1 : 0;
+    return call->window > 0;
+}
