@@ -8,7 +8,7 @@
 
 #include "lpx_reasons.h"
 
-#define VERSION "lpxd 0.1.0"
+#define VERSION "lpxd " LPX_VERSION
 
 static const char usage[] =
     "lpxd, an open LoRaWAN packet exchange.\n"
