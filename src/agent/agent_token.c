@@ -28,8 +28,12 @@ static void failed(agent_token *t, lpx_code code, const char *reason)
 {
     const agent *a = t->agent;
     agent_failure why = {.code = code};
-    (void)snprintf(why.text, sizeof why.text, "%s: no access token from %s: %.300s%s", lpx_code_name((uint16_t)code),
-                   a->token_url, reason,
+    size_t len = strnlen(reason, 300);
+    while (len > 0 && reason[len - 1] == '.') {
+        len--;
+    }
+    (void)snprintf(why.text, sizeof why.text, "%s: no access token from %s: %.*s%s", lpx_code_name((uint16_t)code),
+                   a->token_url, (int)len, reason,
                    code == LPX_UNAUTHENTICATED
                        ? ". Check --client-id and --client-secret: a requested API key must be approved by the "
                          "operator first."

@@ -1,4 +1,5 @@
 /* lpx network apikey: API keys of networks and tenants. */
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -201,6 +202,36 @@ const cli_command cli_apikey_command = {
 
 /* ---- network init ---- */
 
+/* Everything that the next command needs to reach the same exchange as this one. */
+static lpx_err save_init(cli *c, const Pb__V3__NetworkAPIKey *k)
+{
+    cli_setting settings[9] = {
+        {"iam-address", cli_text(c, "iam-address")},
+        {"controlplane-address", cli_text(c, "controlplane-address")},
+        {"reports-address", cli_text(c, "reports-address")},
+        {"router-address", cli_text(c, "router-address")},
+        {"token-url", cli_text(c, "token-url")},
+        {"client-id", k->key_id},
+        {"client-secret", k->key},
+    };
+    size_t count = 7;
+    char *ca_file = realpath(cli_text(c, "ca-file"), NULL);
+    if (ca_file != NULL) {
+        settings[count++] = (cli_setting){"ca-file", ca_file};
+    }
+    if (cli_on(c, "insecure")) {
+        settings[count++] = (cli_setting){"insecure", "true"};
+    }
+    lpx_err err = cli_settings_save(c, settings, count);
+    free(ca_file);
+    LPX_TRY(err);
+    (void)fprintf(c->world->err, "Saved the configuration to %s\n", c->config_file);
+    if (k->state == PB__V3__APIKEY_STATE__REQUESTED) {
+        (void)fputs("The API key works as soon as the operator of the exchange approves it.\n", c->world->err);
+    }
+    return LPX_SUCCESS;
+}
+
 static lpx_err run_init(cli *c)
 {
     cli_endpoint e = cli_endpoint_of(c, "");
@@ -216,20 +247,7 @@ static lpx_err run_init(cli *c)
     if (k == NULL) {
         return cli_fail(c, CLI_CALL, "the exchange answered without the new API key");
     }
-    const cli_setting settings[] = {
-        {"iam-address", cli_text(c, "iam-address")},
-        {"controlplane-address", cli_text(c, "controlplane-address")},
-        {"reports-address", cli_text(c, "reports-address")},
-        {"router-address", cli_text(c, "router-address")},
-        {"token-url", cli_text(c, "token-url")},
-        {"client-id", k->key_id},
-        {"client-secret", k->key},
-    };
-    LPX_TRY(cli_settings_save(c, settings, sizeof settings / sizeof *settings));
-    (void)fprintf(c->world->err, "Saved the configuration to %s\n", c->config_file);
-    if (k->state == PB__V3__APIKEY_STATE__REQUESTED) {
-        (void)fprintf(c->world->err, "The API key works as soon as the operator of the exchange approves it.\n");
-    }
+    LPX_TRY(save_init(c, k));
     const char *pairs[] = {
         "NetID",
         cli_show_net_id(c, e.net_id),
@@ -238,11 +256,11 @@ static lpx_err run_init(cli *c)
         "Cluster ID",
         e.cluster_id,
         "IAM Address",
-        settings[0].value,
+        cli_text(c, "iam-address"),
         "Control Plane Address",
-        settings[1].value,
+        cli_text(c, "controlplane-address"),
         "Router Address",
-        settings[3].value,
+        cli_text(c, "router-address"),
         "API Key ID",
         k->key_id,
         "API Secret Key",

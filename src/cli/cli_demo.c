@@ -106,7 +106,7 @@ static lpx_err run_demo(cli *c)
     if (rate > DEMO_MAX_RATE) {
         return cli_fail(c, CLI_USAGE, "--rate: want at most %d; \"lpx replay\" sends faster", DEMO_MAX_RATE);
     }
-    if (count == 0 && cli_on(c, "once")) {
+    if (!cli_changed(c, "count") && cli_on(c, "once")) {
         count = DEMO_ONCE_COUNT;
     }
     LPX_TRY(cli_connect(c));
@@ -131,8 +131,8 @@ static lpx_err run_demo(cli *c)
 }
 
 static const cli_flag demo_flags[] = {
-    {"count", CLI_NUMBER, "end after so many messages; 0: with Ctrl-C", "0"},
-    {"once", CLI_SWITCH, "end after 20 messages"},
+    {"count", CLI_NUMBER, "end after so many messages; 0: with Ctrl-C", "30"},
+    {"once", CLI_SWITCH, "end after 10 messages: each kind twice"},
     {"rate", CLI_DECIMAL, "messages in a second, at most 100", "2"},
     {"state", CLI_PATH, "file that keeps the demo's API keys for the next run (mode 0600)"},
     {"remove", CLI_SWITCH, "remove the demo's networks, keys and policies at the end"},
@@ -148,8 +148,8 @@ const cli_command cli_demo_command = {
         "Home Network, receive the answers as the Forwarder, and show every message. It needs an administrator's\n"
         "account; for an exchange on this machine it finds that by itself. Running it again uses the same networks\n"
         "and keys. The exit status is 1 when a message or its answer did not arrive, or not as it was sent.",
-    .examples = "  Against the exchange on this machine, until Ctrl-C:\n    $ %\n\n"
-                "  20 messages and a summary:\n    $ % --once\n\n"
+    .examples = "  Against the exchange on this machine:\n    $ %\n\n"
+                "  Until Ctrl-C, five messages in a second:\n    $ % --count 0 --rate 5\n\n"
                 "  Against another exchange, leaving nothing behind:\n"
                 "    $ % --once --remove --iam-address exchange.example.com:1900 \\\n"
                 "        --controlplane-address exchange.example.com:1900 \\\n"

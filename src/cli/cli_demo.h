@@ -13,8 +13,8 @@ enum {
     DEMO_FRAME_BYTES = 64, /* the frames made here have at most 41 */
     DEMO_TOKEN_BYTES = 13, /* run, sequence number, probe or not */
     DEMO_RUN_BYTES = 8,
-    DEMO_ONCE_COUNT = 20,
-    DEMO_MAX_RATE = 100, /* more than can be read; lpx replay is for load */
+    DEMO_ONCE_COUNT = 10, /* each kind of message twice */
+    DEMO_MAX_RATE = 100,  /* more than can be read; lpx replay is for load */
     DEMO_VIEW_ROWS = 16,
     DEMO_LOST_US = 10000000, /* a message without an end after so long is lost */
 };

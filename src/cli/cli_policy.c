@@ -14,6 +14,9 @@ typedef struct policy_list {
 
 static void add_page(cli *c, policy_list *list, Pb__V3__RoutingPolicy **page, size_t count)
 {
+    if (count == 0) {
+        return;
+    }
     if (list->count + count > list->room) {
         size_t room = (list->count + count) * 2;
         Pb__V3__RoutingPolicy **bigger = cli_get(c, room * sizeof *bigger);
