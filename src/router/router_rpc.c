@@ -67,7 +67,8 @@ static char *cstr(lpx_arena *arena, lpx_str text, bool *ok)
 
 static Google__Protobuf__Timestamp timestamp_of(lpx_utc t)
 {
-    Google__Protobuf__Timestamp out = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    Google__Protobuf__Timestamp out;
+    google__protobuf__timestamp__init(&out);
     out.seconds = t.us / 1000000;
     out.nanos = (int32_t)(t.us % 1000000 * 1000);
     return out;
@@ -94,7 +95,8 @@ static lpx_err encode_uplink(passage *p, const router_delivery *d, lpx_shared **
     LPX_TRY(router_strip_uplink(p->uplink, d->strip, arena, &message));
     bool ok = true;
     Google__Protobuf__Timestamp time = timestamp_of(io_loop_now(p->shard->loop).utc);
-    Pb__V3__RoutedUplinkMessage routed = PB__V3__ROUTED_UPLINK_MESSAGE__INIT;
+    Pb__V3__RoutedUplinkMessage routed;
+    pb__v3__routed_uplink_message__init(&routed);
     routed.time = &time;
     routed.id = p->id;
     routed.forwarder_net_id = p->forwarder.net_id;
@@ -114,7 +116,8 @@ static lpx_err encode_downlink(passage *p, const router_delivery *d, lpx_shared 
     LPX_TRY(router_fill_downlink(p->downlink, arena, &message));
     bool ok = true;
     Google__Protobuf__Timestamp time = timestamp_of(io_loop_now(p->shard->loop).utc);
-    Pb__V3__RoutedDownlinkMessage routed = PB__V3__ROUTED_DOWNLINK_MESSAGE__INIT;
+    Pb__V3__RoutedDownlinkMessage routed;
+    pb__v3__routed_downlink_message__init(&routed);
     routed.time = &time;
     routed.id = p->id;
     routed.home_network_net_id = d->home.net_id;
@@ -241,7 +244,8 @@ static void publish_uplink(rpc_call *call, const ProtobufCMessage *message, void
         rpc_fail(call, err, &note);
         return;
     }
-    Pb__Routing__V1__PublishUplinkMessageResponse reply = PB__ROUTING__V1__PUBLISH_UPLINK_MESSAGE_RESPONSE__INIT;
+    Pb__Routing__V1__PublishUplinkMessageResponse reply;
+    pb__routing__v1__publish_uplink_message_response__init(&reply);
     reply.id = p.id;
     rpc_reply(call, &reply.base);
 }
@@ -272,7 +276,8 @@ static void publish_downlink(rpc_call *call, const ProtobufCMessage *message, vo
         rpc_fail(call, err, &note);
         return;
     }
-    Pb__Routing__V1__PublishDownlinkMessageResponse reply = PB__ROUTING__V1__PUBLISH_DOWNLINK_MESSAGE_RESPONSE__INIT;
+    Pb__Routing__V1__PublishDownlinkMessageResponse reply;
+    pb__routing__v1__publish_downlink_message_response__init(&reply);
     reply.id = p.id;
     rpc_reply(call, &reply.base);
 }
@@ -343,7 +348,8 @@ static void report(rpc_call *call, void *service, lpx_err checked, const router_
         return;
     }
     count_report(shard_of(call, service), what);
-    Google__Protobuf__Empty reply = GOOGLE__PROTOBUF__EMPTY__INIT;
+    Google__Protobuf__Empty reply;
+    google__protobuf__empty__init(&reply);
     rpc_reply(call, &reply.base);
 }
 
