@@ -386,7 +386,7 @@ static lpx_err stream_open(router_shard *shard, const router_sub_spec *spec, rou
 
 lpx_err router_shard_subscribe(router_shard *shard, rpc_call *call, router_sub_spec *spec, lpx_note *note)
 {
-    router_mail *added[ROUTER_MAX_LOOPS];
+    router_mail *added[ROUTER_MAX_LOOPS] = {NULL};
     router_stream *stream = NULL;
     router_shard_read_inbox(shard);
     LPX_TRY(router_dir_check_room(shard->dir, spec->direction, router_member_of(spec->endpoint), note));
