@@ -100,6 +100,19 @@ static void lent_addresses_go_back(void **state)
     assert_int_equal(count_blocks(f, "prefix_value = 648675328"), 2); /* 26AA0000 */
 }
 
+/* A route keeps its age when something else of its owner changes. */
+static void blocks_keep_their_age(void **state)
+{
+    fixture *f = *state;
+    fixture_network(f, 0x13, "N");
+    assert_ok(set_blocks(f, 0x13, "", (const uint32_t[]){0x26AA0000, 16, 0, 0}));
+    int64_t age = kit_int(f->k->store, "SELECT created_at FROM dev_addr_blocks");
+    delegate(f, 0x13, 0x14);
+    assert_int_equal(kit_int(f->k->store, "SELECT created_at FROM dev_addr_blocks"), age);
+    assert_ok(set_blocks(f, 0x13, "", (const uint32_t[]){0x26BB0000, 16, 0, 0}));
+    assert_true(kit_int(f->k->store, "SELECT created_at FROM dev_addr_blocks") > age);
+}
+
 /* 000053 has the same addresses as 000013: type 0 shows six bits. */
 static void shared_addresses_stay(void **state)
 {
@@ -362,6 +375,7 @@ int iam_cascade_tests(void)
         CASE(represented_networks_lend_their_addresses),
         CASE(lent_addresses_go_back),
         CASE(shared_addresses_stay),
+        CASE(blocks_keep_their_age),
         CASE(tenant_takes_its_rows_with_it),
         CASE(network_takes_its_rows_with_it),
         cmocka_unit_test_setup_teardown(network_0_leaves_defaults_of_others, fixture_setup_private, fixture_teardown),

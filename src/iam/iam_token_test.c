@@ -431,6 +431,33 @@ static void snapshots_follow_the_store(void **state)
     iam_stop(f->iam);
 }
 
+/* A change that comes while a snapshot is being loaded is not lost: another one follows. */
+static void changes_during_a_load_are_not_lost(void **state)
+{
+    fixture *f = *state;
+    kit_gate gates[2]; /* both readers of the store */
+    follower w = {.knows = false};
+    members(f);
+    assert_ok(iam_start(f->iam, f->k->loop, receive, &w));
+    kit_turn_until(f->k, &w.calls, 1);
+    kit_gate_close(f->k, &gates[0], false);
+    kit_gate_close(f->k, &gates[1], false);
+    fixture_key(f, &test_admin, 0x13, "", 1);
+    while (!f->iam->loading) {
+        io_loop_turn(f->k->loop, 100000);
+    }
+    fixture_key(f, &test_admin, 0x13, "", 1);
+    while (!f->iam->load_again) {
+        io_loop_turn(f->k->loop, 100000);
+    }
+    assert_int_equal(atomic_load(&w.calls), 1);
+    kit_gate_open(&gates[0]);
+    kit_gate_open(&gates[1]);
+    kit_turn_until(f->k, &w.calls, 3);
+    iam_stop(f->iam);
+    kit_turn_until(f->k, &f->k->finished, 2);
+}
+
 static void snapshot_holds_what_authentication_needs(void **state)
 {
     fixture *f = *state;
@@ -541,6 +568,7 @@ int iam_token_tests(void)
         CASE(ring_survives_a_restart),
         CASE(bad_settings_are_named),
         CASE(snapshots_follow_the_store),
+        CASE(changes_during_a_load_are_not_lost),
         CASE(snapshot_holds_what_authentication_needs),
         CASE(first_administrator_is_made_once),
         CASE(administrators_are_set),
