@@ -17,7 +17,7 @@ help:
 
 build/build.ninja:
 	@tools/bootstrap build
-	@meson setup $(BUILD) --buildtype=release -Dtests=false >/dev/null
+	@meson setup $(BUILD) --buildtype=release --optimization=2 -Dtests=false >/dev/null
 
 build: build/build.ninja
 	@ninja -C $(BUILD) --quiet
