@@ -12,6 +12,7 @@
 #include "lpx_reasons.h"
 
 static void conn_turn_end(io_hook *hook);
+static void conn_end_closed(io_conn *conn);
 static void conn_timer_fired(io_timer *timer);
 
 io_conn *io_conn_new(io_loop *loop, struct ssl_st *ssl, conn_state state)
@@ -73,8 +74,30 @@ void io_conns_bury(io_loop *loop)
     }
 }
 
+/* Tells the users of connections that they closed themselves. @return whether there was one */
+static bool end_closed_ones(io_loop *loop)
+{
+    lpx_list all;
+    bool found = false;
+    lpx_list_init(&all);
+    for (lpx_list *node = lpx_list_pop(&loop->conns); node != NULL; node = lpx_list_pop(&loop->conns)) {
+        lpx_list_push(&all, node);
+    }
+    for (lpx_list *node = lpx_list_pop(&all); node != NULL; node = lpx_list_pop(&all)) {
+        io_conn *conn = LPX_CONTAINER(node, io_conn, node);
+        lpx_list_push(&loop->conns, node);
+        if (conn->state == CONN_ENDING || conn->state == CONN_FLUSHING) {
+            conn_end_closed(conn);
+            found = true;
+        }
+    }
+    return found;
+}
+
 void io_conns_drop(io_loop *loop)
 {
+    while (end_closed_ones(loop)) {
+    }
     io_conns_bury(loop);
     while (!lpx_list_empty(&loop->conns)) {
         io_conn_discard(LPX_CONTAINER(loop->conns.next, io_conn, node));

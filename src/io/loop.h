@@ -31,8 +31,8 @@ typedef struct io_timer {
  * @param index 0..n-1, told back by io_loop_index
  * @return NULL when the system gives no resources */
 io_loop *io_loop_new(unsigned index);
-/** Free a loop that does not run; clears the pointer; accepts NULL. Tasks never run are dropped, connections still
- * there end without a word. */
+/** Free a loop that does not run; clears the pointer; accepts NULL. Tasks never run are dropped. Connections that
+ * their user closed are told so, the others end without a word. */
 void io_loop_free(io_loop **loop);
 /** Run on the calling thread until io_loop_stop; tasks posted before the stop still run. */
 void io_loop_run(io_loop *loop);

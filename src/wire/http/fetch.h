@@ -13,7 +13,7 @@ typedef struct fetch_opts {
     const char *url;            /* http:// or https:// */
     const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
     lpx_bytes body;
-    const char *ca_file;              /* PEM; NULL: the system's roots */
+    const char *ca_file;              /* PEM; NULL: the system's roots (SSL_CERT_FILE counts) */
     const char *cert_file, *key_file; /* PEM; NULL: no client certificate */
     int64_t connect_timeout_us;       /* 10 s */
     int64_t timeout_us;               /* for all of it; 30 s */

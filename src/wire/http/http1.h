@@ -1,5 +1,6 @@
 /* HTTP/1.1 server: one per loop, on io connections with or without TLS. A handler gets a whole request and answers it
- * now or later, once. Requests of one connection are handled one after the other. RFC 9110, 9112; request smuggling is
+ * now or later, once. Requests of one connection are handled one after the other;
+ * a client that ends its side of the stream counts as gone. RFC 9110, 9112; request smuggling is
  * closed by refusing what is ambiguous (two lengths, folded headers, bare line feeds). Level 3. Thread: owner loop. */
 #pragma once
 #include "base/arena.h"

@@ -1,0 +1,117 @@
+#include "wire/http/http1_text.h"
+
+#include "base/text.h"
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool http1_same_word(lpx_str a, lpx_str b)
+{
+    if (a.len != b.len) {
+        return false;
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (lower(a.ptr[i]) != lower(b.ptr[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool http1_percent_decode(lpx_str in, bool plus, lpx_arena *arena, lpx_str *out)
+{
+    char *room = lpx_arena_get(arena, in.len + 1);
+    if (room == NULL) {
+        return false;
+    }
+    size_t len = 0;
+    for (size_t i = 0; i < in.len; i++) {
+        char c = in.ptr[i];
+        if (c == '%') {
+            uint64_t byte = 0;
+            if (in.len - i < 3 || !lpx_parse_hex((lpx_str){in.ptr + i + 1, 2}, 2, &byte)) {
+                return false;
+            }
+            c = (char)byte;
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        room[len++] = c;
+    }
+    *out = (lpx_str){room, len};
+    return true;
+}
+
+/* Takes the text before the first stop character off s; without one s is left empty. */
+static lpx_str cut(lpx_str *s, char stop)
+{
+    const char *at = s->len > 0 ? memchr(s->ptr, stop, s->len) : NULL;
+    lpx_str head = {s->ptr, at != NULL ? (size_t)(at - s->ptr) : s->len};
+    *s = lpx_str_skip(*s, head.len + 1);
+    return head;
+}
+
+bool http1_query_get(lpx_str query, const char *name, lpx_arena *arena, lpx_str *out)
+{
+    lpx_str rest = query;
+    while (rest.len > 0) {
+        lpx_str value = cut(&rest, '&');
+        lpx_str key = cut(&value, '=');
+        lpx_str decoded = {0};
+        if (http1_percent_decode(key, true, arena, &decoded) && lpx_str_is(decoded, name)) {
+            return http1_percent_decode(value, true, arena, out);
+        }
+    }
+    return false;
+}
+
+/* What follows "Scheme " of an Authorization header. */
+static bool after_scheme(lpx_str header, lpx_str scheme, lpx_str *out)
+{
+    lpx_str rest = header;
+    if (!http1_same_word(cut(&rest, ' '), scheme)) {
+        return false;
+    }
+    while (rest.len > 0 && rest.ptr[0] == ' ') {
+        rest = lpx_str_skip(rest, 1);
+    }
+    *out = rest;
+    return rest.len > 0;
+}
+
+bool http1_basic_split(lpx_str authorization, lpx_arena *arena, lpx_str *user, lpx_str *password)
+{
+    lpx_str coded = {0};
+    if (!after_scheme(authorization, LPX_STR("basic"), &coded)) {
+        return false;
+    }
+    size_t room_len = coded.len / 4 * 3 + 3;
+    uint8_t *room = lpx_arena_get(arena, room_len);
+    int64_t len = room != NULL ? lpx_base64_decode(coded, (lpx_space){room, room_len}) : -1;
+    const uint8_t *colon = len > 0 ? memchr(room, ':', (size_t)len) : NULL;
+    if (colon == NULL) {
+        return false;
+    }
+    size_t user_len = (size_t)(colon - room);
+    *user = lpx_bytes_str(lpx_bytes_of(room, user_len));
+    *password = lpx_bytes_str(lpx_bytes_of(colon + 1, (size_t)len - user_len - 1));
+    return true;
+}
+
+bool http1_bearer_token(lpx_str authorization, lpx_str *token)
+{
+    return after_scheme(authorization, LPX_STR("bearer"), token);
+}
+
+bool http1_media_type_is(lpx_str content_type, const char *type)
+{
+    lpx_str rest = content_type;
+    lpx_str plain = cut(&rest, ';');
+    while (plain.len > 0 && (plain.ptr[plain.len - 1] == ' ' || plain.ptr[plain.len - 1] == '\t')) {
+        plain.len--;
+    }
+    return http1_same_word(plain, lpx_str_of(type));
+}
