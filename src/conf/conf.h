@@ -64,7 +64,7 @@ void conf_free(conf_set **set);
 LPX_RESULT conf_add_yaml(conf_set *set, const char *file, lpx_str text, lpx_note *note);
 /** Read the file and add it. @err FAILED_PRECONDITION: CONF_FILE; as conf_add_yaml */
 LPX_RESULT conf_add_file(conf_set *set, const char *file, lpx_note *note);
-/** Add variables of the environment: setting a.b-c is PREFIX_A_B_C.
+/** Add variables of the environment: setting a.b-c is PREFIX_A_B_C. An empty variable counts as not set.
  * @param prefix  "LPX_" or "PB_"
  * @param environ NULL-ended "NAME=value" texts
  * @param strict  true: a variable with the prefix that is no setting is an error
@@ -105,7 +105,8 @@ void conf_help(const conf_table *const *tables, size_t count, lpx_buf *out);
 void conf_reference(const conf_table *const *tables, size_t count, const char *env_prefix, lpx_buf *out);
 /** Append the same as options of a man page (roff, section OPTIONS). */
 void conf_man(const conf_table *const *tables, size_t count, lpx_buf *out);
-/** Append all settings as YAML with their sources as comments; secrets as "(hidden)". */
+/** Append all settings as YAML with their sources as comments; it reads back as the same settings, but for secrets,
+ * which stand as the comment "(hidden)". */
 void conf_print(const conf_set *set, lpx_buf *out);
 
 /** Told for each setting whose value differs. */

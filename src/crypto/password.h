@@ -1,4 +1,4 @@
-/* Passwords of people by Argon2id (RFC 9106), stored as PHC strings. One hash takes about 20 ms of CPU and 19 MiB,
+/* Passwords of people by Argon2id (RFC 9106), stored as PHC strings. One hash takes about 30 ms of CPU and 19 MiB,
  * which go back to the kernel before the call returns: run it on a worker, never on a loop. Level 1. Thread: any. */
 #pragma once
 #include "base/bytes.h"

@@ -21,6 +21,12 @@ static void document_check(const json_value *doc)
     }
 }
 
+/* It takes numbers of any length, and a NUL byte for the end of the text. */
+static bool taken_by_jansson_alone(const uint8_t *data, size_t size)
+{
+    return size > 800 || (size > 0 && memchr(data, 0, size) != NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     lpx_arena arena;
@@ -35,8 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (doc != NULL) {
         document_check(doc);
         lpx_assert(other != NULL || code == json_error_numeric_overflow);
-    } else if (err.reason == JSON_MALFORMED) {
-        lpx_assert(other == NULL || size > 800); /* a number of very many digits */
+    } else if (err.reason == JSON_MALFORMED && !taken_by_jansson_alone(data, size)) {
+        lpx_assert(other == NULL);
     }
     json_decref(other);
     lpx_arena_fini(&arena);

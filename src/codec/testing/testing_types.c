@@ -1,9 +1,9 @@
 #include "codec/testing/testing_types.h"
 
+#include "everything.pb-c.h"
 #include "pb_iam_v1_api.pb-c.h"
 #include "pb_routing_v1_api.pb-c.h"
 #include "pb_v3_api.pb-c.h"
-#include "everything.pb-c.h"
 
 static const ProtobufCMessageDescriptor *const list[] = {
     &lpx__test__everything__descriptor,
