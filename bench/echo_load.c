@@ -70,9 +70,8 @@ static _Noreturn void die(const char *what)
 
 static void put_frame_head(lpx_buf *out, size_t len, uint8_t type, uint8_t flags, uint32_t id)
 {
-    uint8_t head[FRAME_HEAD_BYTES] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8),  (uint8_t)len,
-                                      type,                 flags,                (uint8_t)(id >> 24),
-                                      (uint8_t)(id >> 16),  (uint8_t)(id >> 8),   (uint8_t)id};
+    uint8_t head[FRAME_HEAD_BYTES] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,       type,       flags,
+                                      (uint8_t)(id >> 24),  (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
     lpx_buf_add(out, lpx_bytes_of(head, sizeof head));
 }
 
@@ -104,9 +103,9 @@ static void put_text(lpx_buf *out, const char *text)
 static void put_head_block(connection *c, lpx_buf *block)
 {
     const load *l = c->l;
-    const char *const fields[FIELDS][2] = {{":path", "/echo.Echo/Unary"},   {":authority", "localhost"},
+    const char *const fields[FIELDS][2] = {{":path", "/echo.Echo/Unary"},        {":authority", "localhost"},
                                            {"content-type", "application/grpc"}, {"te", "trailers"},
-                                           {"user-agent", "echo_load"},     {"authorization", l->token}};
+                                           {"user-agent", "echo_load"},          {"authorization", l->token}};
     uint8_t fixed[2] = {0x83, l->o.tls ? 0x87 : 0x86};
     lpx_buf_add(block, lpx_bytes_of(fixed, 2));
     for (size_t i = 0; i < FIELDS; i++) {

@@ -122,7 +122,7 @@ static void meta_closed(grpc_call *call, echo_call *state)
     (void)state;
     if (grpc_call_deadline(call).us != INT64_MAX && grpc_call_loop(call) != NULL) {
         int64_t left_us = grpc_call_deadline(call).us - io_loop_now(grpc_call_loop(call)).mono.us;
-        (void)snprintf(deadline, sizeof deadline, "%lld", (long long)((left_us + 999999) / 1000000));
+        (void)snprintf(deadline, sizeof deadline, "%lld", (long long)((left_us + 500000) / 1000000));
     }
     size_t len = text.len + data.len + strlen(deadline) + 2;
     uint8_t *room = lpx_arena_get(grpc_call_arena(call), len);

@@ -281,8 +281,7 @@ static void test_connection_limit(void **state)
     assert_false(lpx_failed(grpc_server_new(w.loop, &opts, &echo_service_events, &w.service, &w.server)));
     assert_false(lpx_failed(grpc_server_listen(w.server, w.address, NULL, &w.port, &note)));
     grpc_client *second = NULL;
-    assert_false(
-        lpx_failed(grpc_client_new(w.loop, &(grpc_client_opts){.address = w.address}, &second, &note)));
+    assert_false(lpx_failed(grpc_client_new(w.loop, &(grpc_client_opts){.address = w.address}, &second, &note)));
     result a, b = {0};
     call(&w, &a, "/echo.Echo/Unary", lpx_bytes_of("x", 1));
     wait_for(&w, &a.done);
@@ -311,9 +310,9 @@ static void test_address(void **state)
 int grpc_socket_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),   cmocka_unit_test(test_large),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_plain),   cmocka_unit_test(test_large),         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_drain),   cmocka_unit_test(test_free_in_drain), cmocka_unit_test(test_connection_limit),
-        cmocka_unit_test(test_address), cmocka_unit_test(test_tls), cmocka_unit_test(test_tls_large),
+        cmocka_unit_test(test_address), cmocka_unit_test(test_tls),           cmocka_unit_test(test_tls_large),
     };
     return cmocka_run_group_tests_name("grpc_socket", tests, NULL, NULL);
 }
