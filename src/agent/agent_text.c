@@ -21,6 +21,29 @@ const char *agent_service_name(agent_service service)
     return "?";
 }
 
+/* A name or an IPv4 address; IPv6 only in a form of its own. */
+static bool is_host(lpx_str host, bool v6)
+{
+    char text[AGENT_HOST_BYTES];
+    struct in6_addr parsed;
+    if (host.len == 0 || host.len >= sizeof text) {
+        return false;
+    }
+    if (v6) {
+        (void)snprintf(text, sizeof text, "%.*s", (int)host.len, host.ptr);
+        return strlen(text) == host.len && inet_pton(AF_INET6, text, &parsed) == 1;
+    }
+    for (size_t i = 0; i < host.len; i++) {
+        char ch = host.ptr[i];
+        bool good = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '.' ||
+                    ch == '-' || ch == '_';
+        if (!good) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Split an address; *port is empty when there is none. "2001:db8::1" without brackets is a host alone. */
 static bool split(const char *address, lpx_str *host, lpx_str *port)
 {
@@ -33,21 +56,21 @@ static bool split(const char *address, lpx_str *host, lpx_str *port)
         }
         *host = (lpx_str){address + 1, (size_t)(end - address - 1)};
         *port = end[1] == ':' ? lpx_str_of(end + 2) : *port;
-        return end[1] == 0 || port->len > 0;
+        return (end[1] == 0 || port->len > 0) && is_host(*host, true);
     }
     if (colon == NULL || strchr(address, ':') != colon) {
         *host = lpx_str_of(address);
-        return true;
+        return is_host(*host, colon != NULL);
     }
     *host = (lpx_str){address, (size_t)(colon - address)};
     *port = lpx_str_of(colon + 1);
-    return port->len > 0;
+    return port->len > 0 && is_host(*host, false);
 }
 
 bool agent_host_of(const char *address, char out[static AGENT_HOST_BYTES])
 {
     lpx_str host, port;
-    if (!split(address, &host, &port) || host.len == 0 || host.len >= AGENT_HOST_BYTES) {
+    if (!split(address, &host, &port)) {
         return false;
     }
     (void)snprintf(out, AGENT_HOST_BYTES, "%.*s", (int)host.len, host.ptr);
@@ -58,8 +81,7 @@ bool agent_address_full(const char *address, char out[static AGENT_ADDRESS_BYTES
 {
     lpx_str host, port;
     uint64_t number = 443;
-    if (!split(address, &host, &port) || host.len == 0 || host.len >= AGENT_HOST_BYTES ||
-        (port.len > 0 && (!lpx_parse_u64(port, 65535, &number) || number == 0))) {
+    if (!split(address, &host, &port) || (port.len > 0 && (!lpx_parse_u64(port, 65535, &number) || number == 0))) {
         return false;
     }
     bool v6 = memchr(host.ptr, ':', host.len) != NULL;

@@ -17,7 +17,7 @@
 #define LPX_VERSION "unknown"
 #endif
 
-static void set_why(cli *c, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void set_why(cli *c, const char *format, va_list args)
 {
     char text[CLI_WHY_BYTES]; /* the arguments may be c->why itself */
     (void)vsnprintf(text, sizeof text, format, args);
@@ -216,7 +216,7 @@ static int finish(cli *c, lpx_err err)
         err = cli_flush(c);
     }
     if (lpx_failed(err)) {
-        (void)fprintf(c->world->err, "%s: %s\n", c->program, c->why);
+        (void)fprintf(c->world->err, "%s: %s\n", c->program, cli_clean(c, c->why, false));
     }
     return lpx_failed(err) ? 1 : 0;
 }
@@ -262,6 +262,7 @@ int cli_main(int argc, char **argv)
 {
     struct winsize size = {0};
     bool terminal = isatty(STDOUT_FILENO) != 0;
+    bool sized = terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
     cli_world world = {
         .in = stdin,
         .out = stdout,
@@ -269,7 +270,9 @@ int cli_main(int argc, char **argv)
         .env = system_env,
         .utc_us = system_utc_us,
         .out_is_terminal = terminal,
-        .width = terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80,
+        .err_is_terminal = isatty(STDERR_FILENO) != 0,
+        .width = sized ? size.ws_col : 80,
+        .height = sized ? size.ws_row : 24,
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cli_run(&world, argc, argv);

@@ -111,7 +111,9 @@ static void draw_plain(demo *d)
 static void draw_terminal(demo *d)
 {
     FILE *out = d->c->world->out;
-    uint32_t first = d->next_seq > DEMO_VIEW_ROWS ? d->next_seq - DEMO_VIEW_ROWS + 1 : 1;
+    unsigned height = d->c->world->height, rows = height > 6 ? height - 4 : 2; /* header, totals, two to spare */
+    rows = rows < DEMO_VIEW_ROWS ? rows : DEMO_VIEW_ROWS;
+    uint32_t first = d->next_seq > rows ? d->next_seq - rows + 1 : 1;
     if (d->printed_lines > 0) {
         (void)fprintf(out, "\033[%uA\r\033[J", d->printed_lines);
     }

@@ -12,6 +12,11 @@
 #include "pb_routing_v1_api.pb-c.h"
 #include "pb_v3_api.pb-c.h"
 
+/* The __INIT macros of protobuf-c cast the empty string; gcc knows them as a system header's, clang does not. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wcast-qual"
+#endif
+
 typedef struct cli cli;
 
 /* ---- flags: cli_flags.c, cli_kinds.c ---- */
@@ -97,8 +102,8 @@ typedef struct cli_world {
     FILE *in, *out, *err;
     const char *(*env)(const char *name); /* NULL when absent or empty */
     int64_t (*utc_us)(void);
-    bool out_is_terminal;
-    unsigned width; /* columns of the terminal */
+    bool out_is_terminal, err_is_terminal;
+    unsigned width, height; /* of the terminal */
 } cli_world;
 
 /** One run. */
@@ -228,6 +233,9 @@ cli_table *cli_table_new(cli *c, const char *const *headers);
 void cli_table_row(cli_table *t, const char *const *cells);
 /** Append it to c->out: aligned by 3 spaces, or laid out for the terminal. */
 void cli_table_print(cli *c, const cli_table *t);
+/** Text with control characters replaced by '?', so that what others wrote cannot steer the terminal; keep_lines leaves
+ * line breaks. */
+const char *cli_clean(cli *c, const char *text, bool keep_lines);
 /** Append "Key:   value" lines, aligned; pairs ended by a NULL key. */
 void cli_print_pairs(cli *c, const char *const *pairs);
 /** Append aligned rows without a header; cells row by row. */

@@ -384,7 +384,7 @@ static lpx_err run_replay(cli *c)
     *r = (replay){.c = c,
                   .forwarder = cli_endpoint_of(c, "forwarder"),
                   .first_reception = cli_on(c, "first-reception"),
-                  .terminal = c->world->out_is_terminal};
+                  .terminal = c->world->err_is_terminal};
     if (c->line.arg_count != 1) {
         return cli_fail(c, CLI_USAGE, "want one file to replay (\"-\" is standard input); see --help");
     }

@@ -144,8 +144,8 @@ char *cli_data_dir(cli *c)
         return cli_printf(c, "%s", "/var/lib/lpx");
     }
     const char *data = c->world->env("XDG_DATA_HOME"), *home = c->world->env("HOME");
-    return data != NULL ? cli_printf(c, "%s/lpx", data)
-                        : cli_printf(c, "%s/.local/share/lpx", home != NULL ? home : "/nonexistent");
+    return data != NULL && data[0] == '/' ? cli_printf(c, "%s/lpx", data)
+                                          : cli_printf(c, "%s/.local/share/lpx", home != NULL ? home : "/nonexistent");
 }
 
 static bool no_credentials(cli *c)

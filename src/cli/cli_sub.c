@@ -39,6 +39,9 @@ static void on_message(void *ctx, lpx_bytes message)
         return;
     }
     FILE *out = s->c->world->out;
+    if (s->c->world->out_is_terminal) {
+        lpx_buf_add_str(&s->text, LPX_STR("\n"));
+    }
     if (fwrite(s->text.ptr, 1, s->text.len, out) != s->text.len || fflush(out) != 0) {
         stop(s, cli_fail(s->c, CLI_FILE, "cannot write to standard output"));
         return;

@@ -16,6 +16,34 @@ struct cli_table {
     size_t rows, room;
 };
 
+/* Bytes of a control character at text: C0 and DEL are one, C1 are two in UTF-8. */
+static size_t control_len(const char *text)
+{
+    unsigned char first = (unsigned char)text[0], second = (unsigned char)text[first != 0 ? 1 : 0];
+    if (first < 0x20 || first == 0x7F) {
+        return first != 0 ? 1 : 0;
+    }
+    return first == 0xC2 && second >= 0x80 && second <= 0x9F ? 2 : 0;
+}
+
+const char *cli_clean(cli *c, const char *text, bool keep_lines)
+{
+    size_t n = 0, bad = 0;
+    for (const char *p = text; *p != 0; p++) {
+        bad += control_len(p) > 0 ? 1 : 0;
+    }
+    if (bad == 0) {
+        return text;
+    }
+    char *out = cli_get(c, strlen(text) + 1);
+    while (*text != 0) {
+        size_t len = control_len(text);
+        out[n++] = (char)(len == 0 || (keep_lines && *text == '\n') ? *text : '?');
+        text += len > 0 ? len : 1;
+    }
+    return out;
+}
+
 cli_table *cli_table_new(cli *c, const char *const *headers)
 {
     cli_table *t = cli_get(c, sizeof *t);
@@ -37,7 +65,9 @@ void cli_table_row(cli_table *t, const char *const *cells)
         t->cells = bigger;
         t->room = room;
     }
-    memcpy(t->cells + t->rows * t->columns, cells, t->columns * sizeof *cells);
+    for (size_t i = 0; i < t->columns; i++) {
+        t->cells[t->rows * t->columns + i] = cli_clean(t->c, cells[i], false);
+    }
     t->rows++;
 }
 
@@ -148,7 +178,7 @@ void cli_print_pairs(cli *c, const char *const *pairs)
     const char **cells = cli_get(c, (count + 1) * sizeof *cells);
     for (size_t i = 0; i < count; i += 2) {
         cells[i] = cli_printf(c, "%s:", pairs[i]);
-        cells[i + 1] = pairs[i + 1];
+        cells[i + 1] = cli_clean(c, pairs[i + 1], true);
     }
     cli_print_rows(c, cells, count / 2, 2);
 }

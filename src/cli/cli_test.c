@@ -421,6 +421,25 @@ static void test_table(void **state)
     test_fini(&c);
 }
 
+static void test_control_characters(void **state)
+{
+    static const char *const headers[] = {"Name", NULL};
+    const char *evil[] = {"a\033[2Jb\nc\x7f\xC2\x9B"
+                          "d\xC3\xA9"},
+               *pairs[] = {"Key", "x\ny\033", NULL};
+    cli c;
+    (void)state;
+    test_init(&c, "lpx");
+    cli_table *table = cli_table_new(&c, headers);
+    cli_table_row(table, evil);
+    cli_table_print(&c, table);
+    assert_string_equal(printed(&c), "Name           \na?[2Jb?c??d\xC3\xA9   \n");
+    lpx_buf_clear(&c.out);
+    cli_print_pairs(&c, pairs);
+    assert_string_equal(printed(&c), "Key:   x\ny?   \n");
+    test_fini(&c);
+}
+
 static void test_big_table(void **state)
 {
     static const char *const headers[] = {"A", NULL};
@@ -708,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_since),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_big_table),
         cmocka_unit_test(test_terminal_table),
         cmocka_unit_test(test_network),
