@@ -55,6 +55,18 @@ static const char *take_config(int *argc, char **argv)
     return file;
 }
 
+/* A variable that looks like a setting and is none is told, not refused: the environment is not ours alone. */
+static void warn_of_environment(const conf_table *const *tables, size_t count)
+{
+    conf_set *scratch = NULL;
+    lpx_note note = {""};
+    if (!lpx_failed(conf_new(tables, count, &scratch)) &&
+        conf_add_env(scratch, "LPX_", environ, true, &note).reason == CONF_UNKNOWN_KEY) {
+        (void)fprintf(stderr, "lpxd: warning: %s\n", note.text);
+    }
+    conf_free(&scratch);
+}
+
 static lpx_err read_layers(conf_set *conf, const char *file, int *argc, char **argv, lpx_note *note)
 {
     if (file != NULL) {
@@ -149,6 +161,9 @@ int main(int argc, char **argv)
     if (strcmp(first, "check-config") == 0) {
         return check_config(argc, argv);
     }
+    size_t count;
+    const conf_table *const *tables = lpxd_tables(&count);
+    warn_of_environment(tables, count);
     int left;
     conf_set *conf = lpxd_read_conf(argc, argv, &left);
     return conf != NULL ? lpxd_serve(conf, argc, argv) : 1;
