@@ -288,6 +288,7 @@ lpx_err iam_start(iam *self, io_loop *home, iam_snapshot_fn *snapshot, void *ctx
 
 void iam_stop(iam *self)
 {
+    atomic_store(&self->stopped, true);
     if (!self->running) {
         return;
     }

@@ -27,7 +27,7 @@ typedef struct iam_opts {
  * @param store  outlives the object
  * @err INVALID_ARGUMENT: IAM_BAD_SETTING; those of the store */
 LPX_RESULT iam_new(store *store, const iam_opts *opts, lpx_utc now, iam **out, lpx_note *note);
-/** Free a stopped object; clears the pointer; accepts NULL. No token request may be under way. */
+/** Free a stopped object; clears the pointer; accepts NULL. No token request may be under way (see iam_stop). */
 void iam_free(iam **iam);
 
 /** Methods of NetworkRegistry, TenantRegistry and NetworkAPIKeyVault (v2). The table lives as long as iam. */
@@ -46,8 +46,9 @@ LPX_RESULT iam_snapshot_now(iam *iam, rpc_auth_snapshot **out);
 /** Follow the store: a new snapshot for each change of keys (one at once, too), and rotation of the signing keys.
  * @param home  loop of timers and callbacks @thread home */
 LPX_RESULT iam_start(iam *iam, io_loop *home, iam_snapshot_fn *snapshot, void *ctx);
-/** Stop following; snapshot never runs afterwards. Work under way is waited for by turning home; call it while home's
- * thread is the caller and no other turn of it is running. @thread home */
+/** Stop: snapshot never runs afterwards, and token requests are refused. Loads under way are waited for by turning
+ * home, so call it on home's thread while no turn of it is running. Token requests under way are answered when the
+ * store has been closed and their loop was turned once more: then iam_free. Harmless when not started. @thread home */
 void iam_stop(iam *iam);
 
 /** Text of /.well-known/jwks.json; valid as long as iam. @thread any */
@@ -72,7 +73,7 @@ typedef void iam_token_fn(void *ctx, const iam_token_answer *answer);
 
 /** Answer a token request (OAuth 2.0 client credentials, RFC 6749 section 4.4).
  * @param home  loop where done runs, once; never before this returns
- * @err RESOURCE_EXHAUSTED: IAM_TOKEN_BUSY; then done never runs (answer with status 503)
+ * @err RESOURCE_EXHAUSTED: IAM_TOKEN_BUSY (too many, or stopped); then done never runs (answer with status 503)
  * @thread home's */
 LPX_RESULT iam_token_request(iam *iam, io_loop *home, const iam_token_form *form, iam_token_fn *done, void *ctx);
 

@@ -32,6 +32,7 @@ struct iam {
     _Atomic(iam_ring *) ring;
     _Atomic int64_t bucket; /* key requests without credentials: time at which the bucket is full */
     atomic_uint requests;   /* token requests under way */
+    atomic_bool stopped;    /* the store may go at any time: submit no more */
     /* Thread of home. */
     io_loop *home;
     store_watch watch;

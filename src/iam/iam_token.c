@@ -118,7 +118,7 @@ static void token_done(store_job *job, lpx_err err)
 {
     token_op *op = LPX_CONTAINER(job, token_op, job);
     op->err = err;
-    if (!lpx_failed(err) && op->stale) {
+    if (!lpx_failed(err) && op->stale && !atomic_load(&op->self->stopped)) {
         op->job = (store_job){.home = op->job.home, .work = used_work, .done = used_done, .write = true};
         if (!lpx_failed(store_submit(op->self->store, &op->job))) {
             return;
@@ -149,7 +149,8 @@ static lpx_err read_request(token_op *op, const iam_token_form *form)
 
 lpx_err iam_token_request(iam *self, io_loop *home, const iam_token_form *form, iam_token_fn *done, void *ctx)
 {
-    token_op *op = atomic_load(&self->requests) < IAM_MAX_TOKEN_REQUESTS ? calloc(1, sizeof *op) : NULL;
+    bool taken = atomic_load(&self->requests) < IAM_MAX_TOKEN_REQUESTS && !atomic_load(&self->stopped);
+    token_op *op = taken ? calloc(1, sizeof *op) : NULL;
     if (op == NULL) {
         return lpx_err_of(IAM_TOKEN_BUSY);
     }

@@ -292,6 +292,35 @@ static void requests_have_a_limit(void **state)
     kit_turn_until(f->k, &a->done, IAM_MAX_TOKEN_REQUESTS + 1);
 }
 
+/* As a program ends: requests that wait in the store are answered, without a word to the store that is gone. */
+static void requests_under_way_end_with_the_store(void **state)
+{
+    fixture *f = *state;
+    kit_gate gates[2]; /* both readers of the store */
+    members(f);
+    const Pb__V3__NetworkAPIKey *key = fixture_key(f, &test_admin, 0x13, "", 1);
+    char body[512];
+    snprintf(body, sizeof body, "audience=localhost&client_id=%s&client_secret=%s&grant_type=client_credentials",
+             key->key_id, key->key);
+    const iam_token_form form = {
+        .content_type = LPX_STR(FORM), .authorization = LPX_STR(""), .body = lpx_str_bytes(lpx_str_of(body))};
+    answer *answers = lpx_arena_array(&f->arena, 3, sizeof *answers);
+    kit_gate_close(f->k, &gates[0], false);
+    kit_gate_close(f->k, &gates[1], false);
+    assert_ok(iam_token_request(f->iam, f->k->loop, &form, keep, &answers[0]));
+    assert_ok(iam_token_request(f->iam, f->k->loop, &form, keep, &answers[1]));
+    iam_stop(f->iam);
+    assert_reason(iam_token_request(f->iam, f->k->loop, &form, keep, &answers[2]), IAM_TOKEN_BUSY);
+    kit_gate_open(&gates[0]);
+    kit_gate_open(&gates[1]);
+    store_close(&f->k->store);
+    io_loop_turn(f->k->loop, 0);
+    assert_int_equal(atomic_load(&answers[0].done), 1);
+    assert_int_equal(atomic_load(&answers[1].done), 1);
+    assert_int_equal(answers[0].status, 200);
+    assert_int_equal(atomic_load(&answers[2].done), 0);
+}
+
 /* Signing keys. */
 
 typedef struct ring_job {
@@ -564,6 +593,7 @@ int iam_token_tests(void)
         CASE(deleted_keys_end_their_tokens),
         CASE(many_requests_at_once),
         CASE(requests_have_a_limit),
+        CASE(requests_under_way_end_with_the_store),
         CASE(signing_keys_rotate),
         CASE(ring_survives_a_restart),
         CASE(bad_settings_are_named),
