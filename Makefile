@@ -17,24 +17,24 @@ help:
 
 build/build.ninja:
 	@tools/bootstrap build
-	@meson setup $(BUILD) --buildtype=release --optimization=2 -Dtests=false >/dev/null
+	@tools/quiet meson setup $(BUILD) --buildtype=release --optimization=2 -Dtests=false
 
 build: build/build.ninja
-	@ninja -C $(BUILD) --quiet
+	@tools/build $(BUILD)
 
 run: build
 	@tools/run_demo $(BUILD)
 
 $(SAN)/build.ninja:
 	@tools/bootstrap build test check
-	@meson setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@tools/quiet meson setup $(SAN) -Db_sanitize=address,undefined -Db_lundef=false
 
 test: $(SAN)/build.ninja
-	@ninja -C $(SAN) --quiet
+	@tools/build $(SAN)
 	@/usr/bin/python3 tools/run_tests.py $(SAN)
 
 check: $(SAN)/build.ninja
-	@ninja -C $(SAN) --quiet
+	@tools/build $(SAN)
 	@tools/check_all $(SAN)
 
 tsan:
@@ -46,7 +46,7 @@ fuzz:
 	@tools/run_fuzz build-fuzz $(FUZZ_SECONDS)
 
 soak: $(SAN)/build.ninja
-	@ninja -C $(SAN) --quiet
+	@tools/build $(SAN)
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/soak --build $(abspath $(SAN))
 
 bench: build
