@@ -13,7 +13,7 @@
 #include "wire/grpc/server.h"
 #include "wire/http/http1.h"
 
-enum { MAX_TURNS = 20000, HANGING_MAX = 8 };
+enum { MAX_TURNS = 2000, HANGING_MAX = 8 };
 
 /* An exchange that does what the path says. */
 typedef struct fake {
