@@ -140,6 +140,12 @@ static void test_binary(void **state)
     assert_false(grpc_binary_ok(LPX_STR("AAAA,A")));
     assert_false(grpc_binary_ok(LPX_STR("A.AA")));
     assert_false(grpc_binary_ok(LPX_STR("A===")));
+    assert_false(grpc_binary_ok(LPX_STR("YS==")));
+    char text[600];
+    memset(text, 'A', sizeof text);
+    assert_true(grpc_binary_ok((lpx_str){text, 598}));
+    text[255] = '=';
+    assert_false(grpc_binary_ok((lpx_str){text, 598}));
     assert_true(grpc_binary_ok(LPX_STR("")));
     lpx_arena_fini(&arena);
 }
