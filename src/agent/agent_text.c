@@ -150,7 +150,7 @@ static const char *advice(const agent *a, agent_service service, lpx_code code)
         return advice_unauthenticated(auth);
     }
     if (code == LPX_UNAVAILABLE || code == LPX_DEADLINE_EXCEEDED) {
-        return "Does the exchange run there, and is the address right?";
+        return "Does the exchange run there? Check the address, and --ca-file or --insecure.";
     }
     if (code == LPX_UNIMPLEMENTED) {
         return "The exchange at this address does not have this role.";
