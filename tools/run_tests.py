@@ -52,7 +52,7 @@ def run_unit(build, env, tally):
     for test in tests:
         start = time.monotonic()
         try:
-            result = subprocess.run(test["cmd"], env={**env, **test["env"]}, cwd=test["workdir"] or ROOT,
+            result = subprocess.run(test["cmd"], env={**env, **test["env"]}, cwd=test["workdir"] or build,
                                     capture_output=True, text=True, errors="replace", check=False,
                                     timeout=test["timeout"] * 4)
             status, text = result.returncode, result.stdout + result.stderr

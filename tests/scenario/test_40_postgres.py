@@ -1,7 +1,5 @@
 """Two nodes on one PostgreSQL: what is set on one acts on the other, and a node's death loses nothing."""
-import os
-import shutil
-import signal
+import pathlib
 import subprocess
 
 import pytest
@@ -9,34 +7,22 @@ from harness.exchange import Exchange, wait_until
 from harness.frames import data_frame, join_request, uplink
 from harness.members import Admin, Member
 
-BIN = "/usr/lib/postgresql/15/bin"
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HOME, FORWARDER, BASE = 0xC00050, 0xC00051, 0xFC014000
 JOIN_EUI = 0x70B3D57ED0005050
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    """A PostgreSQL server of the test's own, on a unix socket."""
-    if not os.path.exists(f"{BIN}/initdb"):
-        pytest.skip(f"{BIN}/initdb is not there: Debian's package postgresql is missing")
-    folder = tmp_path_factory.mktemp("pg")
-    drop = []
-    if os.geteuid() == 0:
-        drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        for parent in [folder, *folder.parents]:
-            if str(parent).startswith("/tmp/") and parent != parent.parent:
-                os.chmod(parent, 0o755)
-        shutil.chown(folder, "postgres", "postgres")
-    data = folder / "data"
-    subprocess.run([*drop, f"{BIN}/initdb", "-D", data, "-U", "lpx", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
-                   check=True, stdout=subprocess.DEVNULL, cwd="/")
-    server = subprocess.Popen([*drop, f"{BIN}/postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-F"],
-                              stderr=open(folder / "log", "wb"), cwd="/")
-    wait_until(lambda: (folder / ".s.PGSQL.5432").exists(), 60, "the database's socket")
-    subprocess.run(["psql", "-q", "-h", folder, "-U", "lpx", "-d", "postgres", "-c", "CREATE DATABASE exchange"], check=True)
-    yield f"postgresql://lpx@/exchange?host={folder}"
-    server.send_signal(signal.SIGINT)
-    server.wait(60)
+def database():
+    """A PostgreSQL server of the test's own; it ends when the script's child does."""
+    with subprocess.Popen([ROOT / "tools/with_postgres.sh", "sh", "-c", 'echo "$LPX_TEST_POSTGRES_URL"; cat'],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        url = server.stdout.readline().strip()
+        if not url:
+            pytest.skip(server.stderr.read().strip())
+        yield url
+        server.stdin.close()
+        server.wait(60)
 
 
 @pytest.fixture(scope="module")
