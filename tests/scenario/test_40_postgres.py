@@ -14,15 +14,14 @@ JOIN_EUI = 0x70B3D57ED0005050
 
 @pytest.fixture(scope="module")
 def database():
-    """A PostgreSQL server of the test's own; it ends when the script's child does."""
-    with subprocess.Popen([ROOT / "tools/with_postgres.sh", "sh", "-c", 'echo "$LPX_TEST_POSTGRES_URL"; cat'],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    """A PostgreSQL server of the test's own, for as long as the script runs."""
+    with subprocess.Popen([ROOT / "tools/with_postgres.sh", "sh", "-c", 'echo "$LPX_TEST_POSTGRES_URL"; exec sleep 3600'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         url = server.stdout.readline().strip()
         if not url:
             pytest.skip(server.stderr.read().strip())
         yield url
-        server.stdin.close()
-        server.wait(60)
+        server.terminate()
 
 
 @pytest.fixture(scope="module")
