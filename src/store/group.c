@@ -56,6 +56,8 @@ static store_trouble run_once(store *s, store_conn *conn, store_job *first)
 {
     uint32_t topics = 0;
     conn->trouble = STORE_FINE;
+    conn->quiet = false;
+    conn->error[0] = '\0';
     store_mode mode = first->write ? STORE_MODE_WRITE : STORE_MODE_READ;
     if (lpx_failed(conn->engine->begin(conn, mode))) {
         return conn->trouble;
@@ -112,8 +114,11 @@ void store_group_run(store *s, store_conn *conn, store_job *first)
             break;
         }
     }
-    if (trouble != STORE_FINE) {
-        settle(first, trouble);
+    if (trouble == STORE_FINE) {
+        return;
+    }
+    settle(first, trouble);
+    if (!conn->quiet) {
         store_report(s, trouble == STORE_DOUBT ? "a commit has an unknown outcome" : "a transaction failed",
                      conn->error);
     }

@@ -219,8 +219,13 @@ static lpx_err ensure_session(pg_conn *c)
         return LPX_SUCCESS;
     }
     forget_session(c);
-    lpx_note why = {"the last attempt to reach it failed a moment ago"};
-    if (store_clock_us() < c->retry_at_us || !connect_session(c, &why)) {
+    if (store_clock_us() < c->retry_at_us) {
+        store_conn_note(&c->base, "no connection to the database a moment ago");
+        c->base.quiet = true;
+        return end_transaction(c, STORE_BROKEN);
+    }
+    lpx_note why = {""};
+    if (!connect_session(c, &why)) {
         store_conn_note(&c->base, "no connection to the database: %s", why.text);
         return end_transaction(c, STORE_BROKEN);
     }
@@ -283,6 +288,19 @@ static void pg_rollback(store_conn *conn)
     }
 }
 
+/* The server said why not, or nothing was heard of it any more. */
+static void refuse_commit(pg_conn *c, const PGresult *result)
+{
+    bool told = PQstatus(c->pg) == CONNECTION_OK && PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
+    lpx_err err = fail(c, result);
+    if (!told) {
+        c->base.trouble = STORE_DOUBT;
+        forget_session(c);
+    } else if (lpx_failed(err) && c->base.trouble == STORE_FINE) {
+        c->base.trouble = STORE_BROKEN;
+    }
+}
+
 static lpx_err pg_commit(store_conn *conn, uint32_t topics)
 {
     pg_conn *c = of(conn);
@@ -293,19 +311,14 @@ static lpx_err pg_commit(store_conn *conn, uint32_t topics)
         return lpx_err_of(STORE_UNAVAILABLE);
     }
     PGresult *result = PQexec(c->pg, "COMMIT");
-    bool answered = PQresultStatus(result) == PGRES_COMMAND_OK;
     /* A transaction that had failed is rolled back, and the server says so only by the name of what it did. */
+    bool answered = PQresultStatus(result) == PGRES_COMMAND_OK;
     bool good = answered && strcmp(PQcmdStatus(result), "COMMIT") == 0;
     if (answered && !good) {
         store_conn_note(conn, "the server rolled the transaction back");
-        end_transaction(c, STORE_BROKEN);
+        conn->trouble = STORE_BROKEN;
     } else if (!answered) {
-        lpx_err err = fail(c, result);
-        if (conn->trouble == STORE_LOST) {
-            conn->trouble = STORE_DOUBT;
-        } else if (conn->trouble == STORE_FINE && lpx_failed(err)) {
-            conn->trouble = STORE_BROKEN;
-        }
+        refuse_commit(c, result);
     }
     PQclear(result);
     return good ? LPX_SUCCESS : lpx_err_of(STORE_UNAVAILABLE);

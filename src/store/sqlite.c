@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -207,18 +208,34 @@ static int set_up(sqlite_conn *c, store_role role)
     return rc;
 }
 
-static lpx_err set_log_mode(sqlite_conn *c, const char *path, lpx_note *note)
+/* @return SQLITE_OK; SQLITE_BUSY when other programs do the same at this moment; another code otherwise */
+static int try_log_mode(sqlite_conn *c)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode = WAL", -1, &stmt, NULL);
     rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
-    bool on = rc == SQLITE_ROW && sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+    if (rc == SQLITE_ROW) {
+        bool on = sqlite3_stricmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+        rc = on ? SQLITE_OK : SQLITE_CANTOPEN;
+    }
     sqlite3_finalize(stmt);
-    if (!on) {
+    return rc;
+}
+
+/* A new file changes its mode once, and for that SQLite's own waiting does not work. */
+static lpx_err set_log_mode(sqlite_conn *c, const char *path, lpx_note *note)
+{
+    int rc = try_log_mode(c);
+    for (unsigned waited_ms = 0; (rc & 0xff) == SQLITE_BUSY && waited_ms < STORE_BUSY_WAIT_MS; waited_ms++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        rc = try_log_mode(c);
+    }
+    if (rc != SQLITE_OK) {
         return lpx_fail(
             note, STORE_CANNOT_OPEN,
-            "The database %s cannot use a write-ahead log (%s): it must be a database file on a local disk.", path,
-            sqlite3_errmsg(c->db));
+            "The database %s cannot use a write-ahead log (%s): it must be a file on a local disk that no other "
+            "program has locked.",
+            path, sqlite3_errstr(rc));
     }
     return LPX_SUCCESS;
 }

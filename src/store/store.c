@@ -167,16 +167,22 @@ static lpx_err start_threads(store *s, lpx_note *note)
     return LPX_SUCCESS;
 }
 
+/* Refuse what is not ours to touch before anything is opened for writing. Whatever else is wrong is left to the
+ * writer's connection, which meets it again; it may also be that another program is making the database just now. */
 static lpx_err probe(store *s, lpx_note *note)
 {
     store_conn *conn = NULL;
-    LPX_TRY(s->engine->connect(s->location, STORE_ROLE_PROBE, &conn, note));
-    if (conn == NULL) {
+    lpx_note why = {""};
+    lpx_err err = s->engine->connect(s->location, STORE_ROLE_PROBE, &conn, &why);
+    if (lpx_failed(err) || conn == NULL) {
         return LPX_SUCCESS;
     }
-    lpx_err err = store_migrate_check(conn, note);
+    err = store_migrate_check(conn, &why);
     s->engine->disconnect(conn);
-    return err;
+    if (err.reason != STORE_NEWER_VERSION && err.reason != STORE_CHANGED_MIGRATION) {
+        return LPX_SUCCESS;
+    }
+    return lpx_fail(note, err.reason, "%s", why.text);
 }
 
 static lpx_err start(store *s, lpx_note *note)

@@ -462,19 +462,32 @@ static void *open_one(void *arg)
     return good ? arg : NULL;
 }
 
+static void open_together(const store_opts *opts)
+{
+    enum { COUNT = 4 };
+    pthread_t threads[COUNT];
+    store_opts copy = *opts;
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, open_one, &copy), 0);
+    }
+    bool good = true;
+    for (unsigned i = 0; i < COUNT; i++) {
+        void *result = NULL;
+        pthread_join(threads[i], &result);
+        good = good && result != NULL;
+    }
+    assert_true(good);
+}
+
 static void test_open_together(void **state)
 {
     kit *k = *state;
-    enum { COUNT = 4 };
-    pthread_t threads[COUNT];
     store_opts opts = kit_opts(k);
-    for (unsigned i = 0; i < COUNT; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, open_one, &opts), 0);
-    }
-    for (unsigned i = 0; i < COUNT; i++) {
-        void *good = NULL;
-        pthread_join(threads[i], &good);
-        assert_non_null(good);
+    for (unsigned i = 0; i < 10; i++) {
+        open_together(&opts);
+        if (!kit_postgres) { /* once more from nothing; on a server that costs more than it shows */
+            assert_int_equal(unlink(k->path), 0);
+        }
     }
 }
 

@@ -168,6 +168,8 @@ static void test_server_away(void **state)
         assert_reason(kit_try(k->store, "INSERT INTO one VALUES (1)"), STORE_UNAVAILABLE);
     }
     assert_true(atomic_load(&c->proxy.refused) < 10);
+    assert_int_equal(atomic_load(&k->reports),
+                     atomic_load(&c->proxy.refused)); /* one for each attempt, not for each job */
     proxy_refuse(&c->proxy, false);
     lpx_err err = kit_try(k->store, "INSERT INTO one VALUES (1)");
     for (unsigned i = 0; i < 2000 && lpx_failed(err); i++) {

@@ -39,6 +39,7 @@ typedef struct store_conn {
     store_trouble trouble;
     store_mode mode;
     unsigned open_rows;
+    bool quiet; /* this failure is the consequence of one that the log was told of */
     char error[STORE_MAX_ERROR_BYTES];
 } store_conn;
 

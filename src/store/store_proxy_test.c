@@ -46,8 +46,8 @@ static void begin_session(proxy *p)
     bool refuse = p->refuse;
     pthread_mutex_unlock(&p->lock);
     if (refuse) {
-        close(client);
         atomic_fetch_add(&p->refused, 1);
+        close(client);
         return;
     }
     struct sockaddr_un address = address_of(p->server_path);
@@ -92,8 +92,8 @@ static void forward_up(proxy *p, proxy_session *s)
         lpx_assert(len > 0);
     }
     if (cut != PROXY_CUT_NONE) {
-        end_session(s);
         atomic_fetch_add(&p->cuts, 1);
+        end_session(s);
     }
 }
 
