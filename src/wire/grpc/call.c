@@ -252,6 +252,8 @@ static bool accept_head(grpc_call *call)
     }
     if (h2_stream_head_cut(call->stream)) {
         reason = GRPC_META_TOO_LARGE;
+    } else if (call->core->stats.calls_open > call->core->opts.max_calls) {
+        reason = GRPC_CALLS_TOO_MANY;
     } else if (ask.timeout.len > 0 && !grpc_timeout_parse(ask.timeout, &timeout_us)) {
         reason = GRPC_TIMEOUT_SYNTAX;
     } else if (call->encoding == GRPC_ENCODING_OTHER) {

@@ -276,10 +276,10 @@ void grpc_link_lost(grpc_link *link, lpx_err why, const lpx_note *note)
                        text[0] != '\0' ? text : lpx_reason_text(why.reason != 0 ? why.reason : GRPC_CONN_REFUSED));
         connect_failed(chan, &reason);
     }
-    forget(link); /* its calls end */
-    if (was_current) {
+    if (!link->up) {
         waiting_fail(chan, GRPC_CONN_REFUSED, chan->last_failure.text);
     }
+    forget(link); /* its calls end */
     grpc_chan_leave(chan);
 }
 

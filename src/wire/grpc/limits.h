@@ -16,6 +16,10 @@ enum {
     GRPC_MAX_HELD_CONN_BYTES = 56 * 1024 * 1024,
     /* The same for all connections of one server. */
     GRPC_MAX_HELD_SERVER_BYTES = 512 * 1024 * 1024,
+    /* Open calls of one server; each costs about 3 KiB and its arena. Sixty agents with 4,096 calls each. */
+    GRPC_MAX_CALLS = 262144,
+    /* Bytes that all calls of a server may have waiting for slow readers. */
+    GRPC_MAX_UNSENT_SERVER_BYTES = 1024 * 1024 * 1024,
     /* A call whose unsent bytes are above the high-water mark is told to wait, until they are below the low one. */
     GRPC_SEND_HIGH_BYTES = 256 * 1024,
     GRPC_SEND_LOW_BYTES = 64 * 1024,
@@ -31,6 +35,9 @@ enum {
     GRPC_MAX_STATUS_DETAILS_BYTES = 4096,
     /* Metadata entries of one outgoing call. */
     GRPC_MAX_META = 32,
+    /* Names and values of an outgoing call; the HTTP/2 layer sends no head above 64 KiB, most servers take much less.
+     */
+    GRPC_MAX_META_BYTES = 48 * 1024,
     /* Calls that wait for one channel's connection; the largest worker pool seen is 4,096 calls. */
     GRPC_MAX_WAITING_CALLS = 16384,
     /* Digits that gRPC allows in a timeout. */

@@ -187,7 +187,11 @@ static uint16_t make_head(grpc_out *call, const char *path, const grpc_meta *met
             return reason;
         }
     }
-    return 0;
+    size_t bytes = 0;
+    for (size_t i = 0; i < call->field_count; i++) {
+        bytes += call->fields[i].name.len + call->fields[i].value.len;
+    }
+    return bytes <= GRPC_MAX_META_BYTES ? 0 : GRPC_META_TOO_LARGE;
 }
 
 static grpc_out *call_new(grpc_chan *chan, const grpc_out_events *events, void *ctx)

@@ -43,6 +43,7 @@ typedef struct pair_call {
     lpx_buf data; /* all messages, one after the other */
     size_t last_len;
     bool cancel_on_message, close_on_message;
+    struct pair_call *restart; /* started when this one is done */
     grpc_pair *pair;
 } pair_call;
 
@@ -62,5 +63,7 @@ void grpc_pair_cut(grpc_pair *pair);
 void pair_call_start(pair_call *call, grpc_pair *pair, const char *method, int64_t timeout_us);
 /** With metadata. */
 void pair_call_start_meta(pair_call *call, grpc_pair *pair, const char *method, const grpc_meta *meta, size_t count);
+/** One Unary call from start to end. @return how it ended */
+lpx_code pair_try(grpc_pair *pair);
 /** Free the record. */
 void pair_call_fini(pair_call *call);

@@ -22,6 +22,8 @@ static void opts_fill(grpc_server_opts *opts)
     opts->max_connections = opts->max_connections != 0 ? opts->max_connections : GRPC_MAX_CONNECTIONS;
     opts->idle_timeout_us = opts->idle_timeout_us != 0 ? opts->idle_timeout_us : GRPC_IDLE_TIMEOUT_US;
     opts->call_arena_bytes = opts->call_arena_bytes != 0 ? opts->call_arena_bytes : GRPC_CALL_ARENA_BYTES;
+    opts->max_calls = opts->max_calls != 0 ? opts->max_calls : GRPC_MAX_CALLS;
+    opts->max_unsent_bytes = opts->max_unsent_bytes != 0 ? opts->max_unsent_bytes : GRPC_MAX_UNSENT_SERVER_BYTES;
     opts->min_ping_interval_us =
         opts->min_ping_interval_us != 0 ? opts->min_ping_interval_us : GRPC_MIN_PING_INTERVAL_US;
 }
@@ -36,8 +38,10 @@ lpx_err grpc_core_init(grpc_core *core, io_loop *loop, const grpc_server_opts *o
     lpx_err err = core->pool != NULL ? grpc_env_init(&core->env, loop) : lpx_err_of(GRPC_NO_MEMORY);
     if (lpx_failed(err)) {
         h2_pool_free(&core->pool);
+        return err;
     }
-    return err;
+    h2_pool_limit_unsent(core->pool, core->opts.max_unsent_bytes);
+    return LPX_SUCCESS;
 }
 
 void grpc_core_fini(grpc_core *core)

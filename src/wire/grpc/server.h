@@ -36,6 +36,8 @@ typedef struct grpc_server_opts {
     int64_t idle_timeout_us;      /* no stream for so long: GOAWAY */
     int64_t min_ping_interval_us; /* pings more often than that, beyond a few, end the connection */
     uint32_t call_arena_bytes;    /* cap of a call's arena */
+    uint32_t max_calls;           /* open, per server */
+    size_t max_unsent_bytes;      /* of all calls, waiting for peers that read slowly */
 } grpc_server_opts;
 
 /** New server without listeners. events and ctx are borrowed for its life. */

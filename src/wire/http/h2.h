@@ -65,6 +65,8 @@ typedef struct h2_opts {
  * @param user_fini called with that room before a stream's memory is freed; may be NULL
  * @return NULL when out of memory */
 h2_pool *h2_pool_new(size_t user_bytes, void (*user_fini)(void *user));
+/** Bound what all sessions of the pool may have unsent; one send beyond it fails. */
+void h2_pool_limit_unsent(h2_pool *pool, size_t max_bytes);
 /** Free; all streams must have been released; clears the pointer; accepts NULL. */
 void h2_pool_free(h2_pool **pool);
 
@@ -126,7 +128,8 @@ size_t h2_stream_unsent(const h2_stream *stream);
 bool h2_stream_open(const h2_stream *stream);
 /** Has the peer ended its side? */
 bool h2_stream_peer_ended(const h2_stream *stream);
-/** Did the head have more bytes or fields than are allowed? Then only the first ones are there. */
+/** Did the head have more bytes or fields than are allowed, or do all heads of the connection together? Then only the
+ * first ones are there. */
 bool h2_stream_head_cut(const h2_stream *stream);
 
 /** Fields of the head; valid until the stream is released. */

@@ -28,6 +28,11 @@ enum {
     H2_MAX_UNSENT_STREAM_BYTES = 34 * 1024 * 1024,
     /* Unsent bytes of all streams of a connection. */
     H2_MAX_UNSENT_CONN_BYTES = 128 * 1024 * 1024,
+    /* Unsent bytes of all sessions of a pool, unless its owner sets another number. */
+    H2_MAX_UNSENT_POOL_BYTES = 1024 * 1024 * 1024,
+    /* Fields of all open streams of a connection: 4,096 calls with a token take 6 MiB, 8,192 largest tokens this much.
+     */
+    H2_MAX_HEADS_CONN_BYTES = 64 * 1024 * 1024,
     /* A stream with more unsent bytes than that is told when it is below the low mark again. */
     H2_SEND_HIGH_BYTES = 256 * 1024,
     H2_SEND_LOW_BYTES = 64 * 1024,

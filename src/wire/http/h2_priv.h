@@ -71,6 +71,7 @@ struct h2_pool {
     h2_stream *spare;
     size_t spare_count, live_count;
     uint64_t last_credential;
+    size_t unsent_bytes, max_unsent_bytes;
 };
 
 /* A field that was checked before. Its references keep the addresses from being used again. */
@@ -89,6 +90,7 @@ struct h2_session {
     lpx_list streams, spent, writable;
     size_t stream_count;
     size_t unsent_bytes;
+    size_t head_bytes; /* of all open streams */
     size_t unconsumed; /* connection window */
     uint32_t turn;
     h2_stream *heading; /* whose fields are being read */

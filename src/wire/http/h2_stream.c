@@ -9,8 +9,14 @@ h2_pool *h2_pool_new(size_t user_bytes, void (*user_fini)(void *user))
     if (pool != NULL) {
         pool->user_bytes = user_bytes;
         pool->user_fini = user_fini;
+        pool->max_unsent_bytes = H2_MAX_UNSENT_POOL_BYTES;
     }
     return pool;
+}
+
+void h2_pool_limit_unsent(h2_pool *pool, size_t max_bytes)
+{
+    pool->max_unsent_bytes = max_bytes;
 }
 
 static void stream_free(h2_pool *pool, h2_stream *stream)
@@ -72,6 +78,7 @@ void h2_stream_drop_queue(h2_stream *stream)
 {
     if (stream->session != NULL) {
         stream->session->unsent_bytes -= stream->queue.len;
+        stream->pool->unsent_bytes -= stream->queue.len;
     }
     stream->queue.head = stream->queue.len = 0;
 }
@@ -110,6 +117,7 @@ void h2_stream_gone(h2_stream *stream, uint32_t code)
     lpx_list_remove(&stream->spent_node);
     lpx_list_remove(&stream->room_node);
     session->stream_count--;
+    session->head_bytes -= stream->field_bytes;
     if (session->heading == stream) {
         session->heading = NULL;
     }
@@ -176,13 +184,15 @@ bool h2_stream_keep_field(h2_stream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf 
 {
     h2_field field = {rcbuf_str(name), rcbuf_str(value)};
     size_t bytes = field.name.len + field.value.len + 32;
-    if (bytes > H2_MAX_HEAD_BYTES - stream->field_bytes) {
+    if (bytes > H2_MAX_HEAD_BYTES - stream->field_bytes ||
+        bytes > H2_MAX_HEADS_CONN_BYTES - stream->session->head_bytes) {
         return false;
     }
     if (stream->field_count == stream->field_room && !fields_grow(stream)) {
         return false;
     }
     stream->field_bytes += (uint32_t)bytes;
+    stream->session->head_bytes += bytes;
     stream->fields[stream->field_count] = field;
     stream->refs[stream->field_count] = (h2_ref){name, value};
     stream->field_count++;
@@ -260,13 +270,15 @@ h2_sent h2_stream_send(h2_stream *stream, lpx_bytes prefix, lpx_bytes body)
     }
     size_t bytes = prefix.len + body.len;
     bool fits = body.len <= H2_MAX_UNSENT_STREAM_BYTES && bytes <= H2_MAX_UNSENT_STREAM_BYTES - stream->queue.len &&
-                bytes <= H2_MAX_UNSENT_CONN_BYTES - session->unsent_bytes;
+                bytes <= H2_MAX_UNSENT_CONN_BYTES - session->unsent_bytes &&
+                stream->pool->unsent_bytes < stream->pool->max_unsent_bytes;
     if (!fits || !queue_reserve(&stream->queue, bytes)) {
         return H2_SEND_FAILED;
     }
     queue_add(&stream->queue, prefix);
     queue_add(&stream->queue, body);
     session->unsent_bytes += bytes;
+    stream->pool->unsent_bytes += bytes;
     stream_resume(stream);
     if (stream->queue.len > H2_SEND_HIGH_BYTES) {
         stream->above_high = true;
@@ -394,6 +406,7 @@ int h2_stream_push(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *fra
         queue->head = 0;
     }
     session->unsent_bytes -= length;
+    session->pool->unsent_bytes -= length;
     stream->turn_bytes += (uint32_t)length;
     h2_guard_sent(&session->guard);
     if (stream->above_high && queue->len <= H2_SEND_LOW_BYTES) {
