@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "google_rpc_status.pb-c.h"
 #include "lpx_reasons.h"
 #include "rpc/rpc_priv.h"
@@ -44,7 +45,8 @@ static void call_free(rpc_call *call)
 static lpx_bytes error_details(lpx_err err, const char *text, lpx_arena *arena)
 {
     static char domain[] = "lpx";
-    Google__Rpc__ErrorInfo info = GOOGLE__RPC__ERROR_INFO__INIT;
+    Google__Rpc__ErrorInfo info;
+    google__rpc__error_info__init(&info);
     info.reason = (char *)(uintptr_t)lpx_reason_name(err.reason);
     info.domain = domain;
     lpx_bytes packed = {NULL, 0};
@@ -52,11 +54,13 @@ static lpx_bytes error_details(lpx_err err, const char *text, lpx_arena *arena)
         return (lpx_bytes){NULL, 0};
     }
     static char type_url[] = "type.googleapis.com/google.rpc.ErrorInfo";
-    Google__Rpc__Detail detail = GOOGLE__RPC__DETAIL__INIT;
+    Google__Rpc__Detail detail;
+    google__rpc__detail__init(&detail);
     detail.type_url = type_url;
     detail.value = (ProtobufCBinaryData){.len = packed.len, .data = (uint8_t *)(uintptr_t)packed.ptr};
     Google__Rpc__Detail *details[] = {&detail};
-    Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;
+    Google__Rpc__Status status;
+    google__rpc__status__init(&status);
     status.code = err.code;
     status.message = (char *)(uintptr_t)text;
     status.n_details = 1;
@@ -69,7 +73,8 @@ static lpx_bytes error_details(lpx_err err, const char *text, lpx_arena *arena)
 static void call_end(rpc_call *call, lpx_err err, const lpx_note *note)
 {
     rpc_server *server = call->server;
-    const char *text = note != NULL && note->text[0] != '\0' ? note->text : lpx_reason_text(err.reason);
+    bool own = note != NULL && note->text[0] != '\0' && lpx_utf8_valid(lpx_str_bytes(lpx_str_of(note->text)));
+    const char *text = own ? note->text : lpx_reason_text(err.reason);
     if (err.code < 17) {
         server->counts[err.code]++;
     }
