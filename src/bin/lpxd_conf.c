@@ -14,6 +14,7 @@ static const conf_option listen[] = {
     {.name = "grpc.listen", .type = CONF_LIST, .def = "127.0.0.1:1900", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC over TLS"},
     {.name = "grpc.plaintext-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC without TLS, for local tests and sidecars"},
     {.name = "http.listen", .type = CONF_LIST, .def = "127.0.0.1:1901", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "HTTPS: /token and /.well-known/jwks.json"},
+    {.name = "metrics.listen", .type = CONF_LIST, .def = "127.0.0.1:9464", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "plaintext HTTP: /metrics for Prometheus, /livez, /readyz"},
     {.name = "tls.cert-file", .type = CONF_STR, .arg = "FILE", .help = "server certificate chain, PEM; default: one from the own CA"},
     {.name = "tls.key-file", .type = CONF_STR, .arg = "FILE", .help = "its private key, PEM"},
     {.name = "tls.names", .type = CONF_LIST, .min = 0, .max = 16, .arg = "NAME", .help = "further names and addresses in the certificate from the own CA"},

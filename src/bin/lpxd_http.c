@@ -47,28 +47,40 @@ static void post_token(void *ctx, http1_request *request)
     }
 }
 
-lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
+lpx_err lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **out, lpx_note *note)
 {
-    enum { FORM_BYTES = 16 << 10 };
     const lpx_str *addresses;
-    size_t count = conf_list(app->conf, "http.listen", &addresses);
+    size_t count = conf_list(app->conf, opts->setting, &addresses);
     if (count == 0) {
         return LPX_SUCCESS;
     }
-    static const http1_server_opts opts = {0};
-    LPX_TRY(http1_server_new(app->shards[0].loop, &opts, &app->http));
-    http1_route routes[] = {
-        {.method = "GET", .path = "/.well-known/jwks.json", .handler = get_jwks, .ctx = app},
-        {.method = "POST", .path = "/token", .max_body_bytes = FORM_BYTES, .handler = post_token, .ctx = app},
-    };
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        LPX_TRY(http1_server_route(app->http, &routes[i]));
+    LPX_TRY(http1_server_new(app->shards[0].loop, opts->server, out));
+    for (size_t i = 0; i < opts->route_count; i++) {
+        LPX_TRY(http1_server_route(*out, &opts->routes[i]));
     }
     for (size_t i = 0; i < count; i++) {
         char address[300];
         (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
-        LPX_TRY(http1_server_listen(app->http, address, app->http_tls, NULL, note));
-        LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", addresses[i]), LPX_F_STR("protocol", LPX_STR("https")));
+        LPX_TRY(http1_server_listen(*out, address, opts->tls, NULL, note));
+        LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", addresses[i]),
+                LPX_F_STR("protocol", lpx_str_of(opts->protocol)));
     }
     return LPX_SUCCESS;
+}
+
+lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
+{
+    enum { FORM_BYTES = 16 << 10 };
+    static const http1_server_opts opts = {0};
+    http1_route routes[] = {
+        {.method = "GET", .path = "/.well-known/jwks.json", .handler = get_jwks, .ctx = app},
+        {.method = "POST", .path = "/token", .max_body_bytes = FORM_BYTES, .handler = post_token, .ctx = app},
+    };
+    return lpxd_http_serve(app, &(lpxd_http_opts){.setting = "http.listen",
+                                                  .protocol = "https",
+                                                  .tls = app->http_tls,
+                                                  .server = &opts,
+                                                  .routes = routes,
+                                                  .route_count = sizeof routes / sizeof routes[0]},
+                           &app->http, note);
 }

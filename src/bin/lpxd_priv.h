@@ -31,16 +31,30 @@ struct lpxd {
     iam *iam;
     router *router;
     io_tls *grpc_tls, *http_tls;
-    http1_server *http;
+    http1_server *http, *metrics;
     io_signals *signals;
     lpxd_shard shards[LPXD_MAX_LOOPS];
     unsigned shard_count;
-    unsigned draining; /* shards that still have calls */
-    bool stopping;
+    unsigned draining; /* shards and servers that still have calls */
+    bool serving, stopping;
     int64_t drain_us; /* set before the shards are told to drain */
     uint16_t grpc_ports[8], plain_ports[8]; /* as chosen by the first loop, by position in the setting */
 };
 
+/** What one HTTP server is made from. */
+typedef struct lpxd_http_opts {
+    const char *setting;  /* list of addresses */
+    const char *protocol; /* for the log */
+    io_tls *tls;          /* NULL: plaintext */
+    const http1_server_opts *server;
+    const http1_route *routes;
+    size_t route_count;
+} lpxd_http_opts;
+
+/** Make an HTTP server on the first loop; none when the setting is empty. */
+LPX_RESULT lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **out, lpx_note *note);
+/** Serve metrics, /livez and /readyz on the first loop. */
+LPX_RESULT lpxd_metrics_start(lpxd *app, lpx_note *note);
 /** Serve /token and /.well-known/jwks.json on the first loop. */
 LPX_RESULT lpxd_http_start(lpxd *app, lpx_note *note);
 /** Give a new authentication snapshot (one reference, taken over) to every loop. @thread first loop's */

@@ -236,6 +236,14 @@ static void on_drained(io_task *task)
     }
 }
 
+static void http_is_drained(void *ctx)
+{
+    lpxd *app = ctx;
+    if (--app->draining == 0) {
+        stop_loops(app);
+    }
+}
+
 static void shard_is_drained(void *ctx)
 {
     lpxd_shard *shard = ctx;
@@ -260,6 +268,10 @@ static void begin_stop(lpxd *app, int number)
     LPX_LOG(LPX_LOG_INFO, "stopping", LPX_F_INT("signal", number));
     app->draining = app->shard_count;
     app->drain_us = conf_duration_us(app->conf, "server.drain");
+    if (app->http != NULL) {
+        app->draining++;
+        http1_server_drain(app->http, app->drain_us, http_is_drained, app);
+    }
     for (unsigned i = 0; i < app->shard_count; i++) {
         app->shards[i].drain.run = drain_shard;
         io_loop_post(app->shards[i].loop, &app->shards[i].drain);
@@ -329,6 +341,7 @@ static lpx_err start(lpxd *app, lpx_note *note)
         LPX_TRY(listen_all(app, &app->shards[i], "grpc.plaintext-listen", NULL, app->plain_ports, note));
     }
     LPX_TRY(lpxd_http_start(app, note));
+    LPX_TRY(lpxd_metrics_start(app, note));
     LPX_TRY(io_signals_on(app->shards[0].loop, numbers, 3, on_signal, app, &app->signals));
     LPX_TRY(iam_start(app->iam, app->shards[0].loop, lpxd_share_snapshot, app));
     for (unsigned i = 1; i < app->shard_count; i++) {
@@ -357,6 +370,7 @@ static void finish(lpxd *app)
         io_loop_turn(app->shards[i].loop, 0);
     }
     http1_server_free(&app->http);
+    http1_server_free(&app->metrics);
     for (unsigned i = 0; i < app->shard_count; i++) {
         rpc_server_free(&app->shards[i].rpc);
     }
@@ -399,6 +413,7 @@ int lpxd_serve(conf_set *conf, int argc, char **argv)
         const char *text = note.text[0] != '\0' ? note.text : lpx_reason_text(err.reason);
         (void)fprintf(stderr, "lpxd: %s\n", text);
     } else {
+        app.serving = true;
         say_ready(&app);
         io_loop_run(app.shards[0].loop);
     }

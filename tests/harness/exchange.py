@@ -50,7 +50,7 @@ class Exchange:
         self.log_file = self.folder / "lpxd.log"
         self.settings = settings
         self.process = None
-        self.grpc_port, self.http_port, self.plain_port = free_ports(3)
+        self.grpc_port, self.http_port, self.plain_port, self.metrics_port = free_ports(4)
 
     @property
     def lpxd(self):
@@ -75,7 +75,8 @@ class Exchange:
     def command(self, **more):
         settings = {"data.dir": self.dir, "grpc.listen": self.grpc_address,
                     "grpc.plaintext-listen": f"127.0.0.1:{self.plain_port}",
-                    "http.listen": f"127.0.0.1:{self.http_port}", **self.settings, **more}
+                    "http.listen": f"127.0.0.1:{self.http_port}",
+                    "metrics.listen": f"127.0.0.1:{self.metrics_port}", **self.settings, **more}
         return [self.lpxd] + [f"--{name.replace('__', '.').replace('_', '-')}={value}" for name, value in settings.items()]
 
     def start(self, **more):
@@ -141,6 +142,12 @@ class Exchange:
         context = ssl.create_default_context(cafile=self.ca_file)
         with urllib.request.urlopen(f"https://127.0.0.1:{self.http_port}{path}", context=context, timeout=20) as answer:
             return json.loads(answer.read())
+
+    def metrics(self):
+        """Every metric by its name with labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def token(self, key_id, secret, audience="127.0.0.1"):
         status, _, answer = self.post_token({"grant_type": "client_credentials", "client_id": key_id,

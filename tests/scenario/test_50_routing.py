@@ -171,9 +171,14 @@ def test_tenants_and_clusters(world):
         stream.close()
 
 
-def test_nobody_there_is_no_error(world):
+def test_nobody_there_is_no_error_but_counted(world):
+    before = world.exchange.metrics()
     assert world.send(world.frame())  # no subscription
     assert world.send(data_frame(0xFDFFFFFF))  # no network
+    after = world.exchange.metrics()
+    for reason in ("no_endpoint", "no_route"):
+        name = f'lpx_router_dropped_messages_total{{direction="uplink",reason="{reason}"}}'
+        assert after[name] == before[name] + 1
 
 
 def test_bad_messages_are_named(world):

@@ -1,0 +1,67 @@
+/* Port 9464: metrics for Prometheus, and whether this process is alive and ready. Plaintext, this machine alone unless
+ * configured otherwise. */
+#include "bin/lpxd_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { METRICS_BYTES = 64 << 10 };
+
+static void answer_text(http1_request *request, int status, lpx_bytes body)
+{
+    http1_answer answer = {.status = status, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = body};
+    http1_request_answer(request, &answer);
+}
+
+static void get_metrics(void *ctx, http1_request *request)
+{
+    const lpxd *app = ctx;
+    lpx_buf text;
+    lpx_buf_init(&text, METRICS_BYTES);
+    router_counts counts;
+    router_metric metric;
+    const char *previous = "";
+    if (app->router != NULL) {
+        router_count(app->router, &counts);
+    }
+    for (unsigned i = 0; app->router != NULL && router_metric_get(&counts, i, &metric); i++) {
+        if (strcmp(metric.name, previous) != 0) {
+            lpx_buf_printf(&text, "# TYPE %s %s\n", metric.name, metric.gauge ? "gauge" : "counter");
+            previous = metric.name;
+        }
+        bool labels = metric.labels[0] != '\0';
+        lpx_buf_printf(&text, "%s%s%s%s %llu\n", metric.name, labels ? "{" : "", metric.labels, labels ? "}" : "",
+                       (unsigned long long)metric.value);
+    }
+    answer_text(request, 200, lpx_buf_view(&text));
+    lpx_buf_fini(&text);
+}
+
+static void get_live(void *ctx, http1_request *request)
+{
+    (void)ctx;
+    answer_text(request, 200, lpx_str_bytes(LPX_STR("ok\n")));
+}
+
+static void get_ready(void *ctx, http1_request *request)
+{
+    const lpxd *app = ctx;
+    bool ready = app->serving && !app->stopping;
+    answer_text(request, ready ? 200 : 503, lpx_str_bytes(ready ? LPX_STR("ready\n") : LPX_STR("not ready\n")));
+}
+
+lpx_err lpxd_metrics_start(lpxd *app, lpx_note *note)
+{
+    static const http1_server_opts opts = {0};
+    http1_route routes[] = {
+        {.method = "GET", .path = "/metrics", .handler = get_metrics, .ctx = app},
+        {.method = "GET", .path = "/livez", .handler = get_live, .ctx = app},
+        {.method = "GET", .path = "/readyz", .handler = get_ready, .ctx = app},
+    };
+    return lpxd_http_serve(app, &(lpxd_http_opts){.setting = "metrics.listen",
+                                                  .protocol = "http",
+                                                  .server = &opts,
+                                                  .routes = routes,
+                                                  .route_count = sizeof routes / sizeof routes[0]},
+                           &app->metrics, note);
+}
