@@ -55,8 +55,9 @@ LPX_RESULT store_open(const store_opts *opts, store **out, lpx_note *note);
  * returns: turn their loops once more. Watches that still run end here and must not be stopped afterwards. */
 void store_close(store **store);
 /** Queue a job. Jobs that write run in the order of their submission; jobs that read run beside them, each on a
- * snapshot of what was committed when it began. @err RESOURCE_EXHAUSTED: STORE_BUSY; then done never runs. @thread any
- */
+ * snapshot of what was committed when it began.
+ * @err RESOURCE_EXHAUSTED: STORE_BUSY; UNAVAILABLE: STORE_UNAVAILABLE (closing); then done never runs
+ * @thread any */
 LPX_RESULT store_submit(store *store, store_job *job);
 /** Run a job now on the calling thread (start-up, command line, tests): its home and done are not used.
  * @return what done would be told. @thread any but a loop that serves; never from inside work */

@@ -378,6 +378,8 @@ static void test_feed_of_group(void **state)
     kit_job jobs[3];
     lpx_err (*const works[])(store_tx *, store_job *) = {work_signing, work_keys_refused, work_policies};
     feed_watch all;
+    feed_watch some;
+    follow(k, k->store, &some, 1U << STORE_TOPIC_SIGNING | 1U << STORE_TOPIC_KEYS);
     follow(k, k->store, &all, STORE_ALL_TOPICS);
     kit_gate_close(k, &gate, true);
     for (unsigned i = 0; i < 3; i++) {
@@ -389,7 +391,9 @@ static void test_feed_of_group(void **state)
     kit_turn_until(k, &k->finished, 4);
     kit_turn_until(k, &all.calls, 1);
     assert_int_equal(all.told, 1U << STORE_TOPIC_POLICIES | 1U << STORE_TOPIC_SIGNING);
+    assert_int_equal(some.told, 1U << STORE_TOPIC_SIGNING);
     store_watch_stop(k->store, &all.watch);
+    store_watch_stop(k->store, &some.watch);
     kit_exec(k->store, "DELETE FROM settings");
     check_change(k, work_signing, LPX_SUCCESS);
     assert_int_equal(atomic_load(&all.calls), 1);
