@@ -2,6 +2,7 @@
 #include "io/conn.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,12 @@ enum { BIG_BYTES = 6 * 1024 * 1024 };
 
 static test_certs certs;
 static io_tls *server_tls, *client_tls;
+
+/* Makes the time of the connection's present state be over. */
+static void let_time_pass(io_conn *conn)
+{
+    io_timer_arm(&conn->timer, 0);
+}
 
 /* A server end and a client end on one loop. */
 typedef struct pair {
@@ -265,8 +272,56 @@ static void test_refused_and_unknown(void **state)
     pair_end(&p);
 }
 
-/* localhost may be ::1 first, where nobody listens: the next address counts. */
-static void test_name_with_several_addresses(void **state)
+/* A name service of our own: "several.example" has three addresses, of which only the last answers. */
+int __real_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list);
+int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list);
+
+int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+    if (node == NULL || strcmp(node, "several.example") != 0) {
+        return __real_getaddrinfo(node, service, hints, list);
+    }
+    if ((hints->ai_flags & AI_NUMERICHOST) != 0) {
+        return EAI_NONAME;
+    }
+    struct addrinfo **end = list;
+    static const char *const addresses[] = {"127.0.0.2", "127.0.0.3", "127.0.0.1"};
+    for (size_t i = 0; i < 3; i++) {
+        int code = __real_getaddrinfo(addresses[i], service, hints, end);
+        assert_int_equal(code, 0);
+        end = &(*end)->ai_next;
+    }
+    return 0;
+}
+
+static void test_all_addresses_are_tried(void **state)
+{
+    (void)state;
+    pair p = {.client.to_send = 1000};
+    pair_listen(&p, false);
+    char address[32];
+    lpx_note note = {0};
+    (void)snprintf(address, sizeof address, "several.example:%u", (unsigned)io_listener_port(p.listener));
+    assert_false(lpx_failed(io_connect(p.loop, address, NULL, &test_events, &p.client, &p.client.conn, &note)));
+    TEST_TURN_UNTIL(p.loop, p.server.bytes_in == 1000);
+    assert_int_equal(strncmp(io_conn_peer(p.client.conn), "127.0.0.1:", 10), 0);
+    /* The time of one address is over: the next. */
+    test_end slow = {0};
+    assert_false(lpx_failed(io_connect(p.loop, address, NULL, &test_events, &slow, &slow.conn, &note)));
+    TEST_TURN_UNTIL(p.loop, slow.conn->fd >= 0);
+    let_time_pass(slow.conn);
+    TEST_TURN_UNTIL(p.loop, slow.opens + slow.closes > 0);
+    io_listener_free(&p.listener);
+    /* None answers. */
+    test_end none = {0};
+    assert_false(lpx_failed(io_connect(p.loop, address, NULL, &test_events, &none, &none.conn, &note)));
+    TEST_TURN_UNTIL(p.loop, none.closes > 0);
+    assert_int_equal(none.why.reason, IO_CONNECT_FAILED);
+    assert_non_null(strstr(none.note.text, "several.example"));
+    pair_end(&p);
+}
+
+static void test_connect_by_name(void **state)
 {
     (void)state;
     pair p = {.client.to_send = 1000};
@@ -299,12 +354,6 @@ static void test_lookup_left_behind(void **state)
         }
         io_loop_free(&loop);
     }
-}
-
-/* Makes the time of the connection's present state be over. */
-static void let_time_pass(io_conn *conn)
-{
-    io_timer_arm(&conn->timer, 0);
 }
 
 static int raw_connect(uint16_t port)
@@ -541,6 +590,22 @@ static void test_loop_freed_under_connections(void **state)
     assert_int_equal(p.client.closes + p.server.closes, 0);
 }
 
+/* Who closed waits for on_close, also when the loop does not turn any more. */
+static void test_loop_freed_under_closed_connections(void **state)
+{
+    (void)state;
+    pair p = {.server.to_send = BIG_BYTES, .client.pause_after_bytes = true, .server.close_flush = true};
+    pair_begin(&p, true);
+    TEST_TURN_UNTIL(p.loop, p.client.bytes_in > 0 && io_conn_unsent(p.server.conn) > 0);
+    test_end_close(&p.server);
+    io_loop_turn(p.loop, 0);
+    test_end_close(&p.client);
+    assert_int_equal(p.client.closes + p.server.closes, 0);
+    pair_end(&p);
+    assert_int_equal(p.client.closes + p.server.closes, 2);
+    assert_int_equal(p.server.why.reason, IO_CONN_CLOSED);
+}
+
 static int group_begin(void **state)
 {
     (void)state;
@@ -572,7 +637,8 @@ int main(void)
         cmocka_unit_test(test_pause_from_the_start),
         cmocka_unit_test(test_want_write_before_open_is_kept),
         cmocka_unit_test(test_refused_and_unknown),
-        cmocka_unit_test(test_name_with_several_addresses),
+        cmocka_unit_test(test_all_addresses_are_tried),
+        cmocka_unit_test(test_connect_by_name),
         cmocka_unit_test(test_lookup_left_behind),
         cmocka_unit_test(test_how_a_peer_ends),
         cmocka_unit_test(test_write_to_a_dead_peer),
@@ -583,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_listener_freed_while_accepting),
         cmocka_unit_test(test_listen_addresses),
         cmocka_unit_test(test_loop_freed_under_connections),
+        cmocka_unit_test(test_loop_freed_under_closed_connections),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
 }

@@ -108,12 +108,37 @@ static void test_server_certificate_is_checked(void **state)
     attempt_end(&a);
     io_tls_free(&client);
     io_tls_free(&server);
-    /* Right signer, but the certificate names no host. */
-    io_tls_server_opts nameless = {.cert_file = certs.client, .key_file = certs.client_key};
-    assert_false(lpx_failed(io_tls_server_new(&nameless, &server, &note)));
-    check_untrusted(server, test_tls_client(&certs, NULL), "not trusted");
-    io_tls_free(&server);
     test_certs_end(&others);
+}
+
+/* Right signer, wrong host: the server is called by an address and by a name that its certificate does not hold. */
+static void test_server_name_is_checked(void **state)
+{
+    (void)state;
+    lpx_note note = {0};
+    char address[32];
+    io_tls *server = test_tls_server(&certs, NULL);
+    io_tls *client = test_tls_client(&certs, NULL);
+    static const char *const wrong[] = {"127.0.0.2", "other.example", "localhost.example", "127.0.0.10"};
+    static const char *const right[] = {"127.0.0.1", "localhost", "LOCALHOST", "::1"};
+    for (int i = 0; i < 8; i++) {
+        bool trusted = i >= 4;
+        attempt a = {.loop = io_loop_new(0)};
+        assert_false(lpx_failed(io_listen(a.loop, "127.0.0.1:0", server, test_accept, &a.server, &a.listener, &note)));
+        (void)snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)io_listener_port(a.listener));
+        assert_false(lpx_failed(io_connect(a.loop, address, client, &test_events, &a.client, &a.client.conn, &note)));
+        /* As if the name service had sent us here. */
+        io_tls_session_free(a.client.conn->ssl);
+        a.client.conn->ssl = io_tls_session_new(client, trusted ? right[i - 4] : wrong[i]);
+        assert_true(io_conn_tls_attach(a.client.conn));
+        TEST_TURN_UNTIL(a.loop, a.client.opens + a.client.closes > 0);
+        assert_int_equal(a.client.opens, trusted ? 1 : 0);
+        assert_int_equal(a.client.why.reason, trusted ? 0 : IO_TLS_UNTRUSTED);
+        assert_true(trusted || strstr(a.client.note.text, "mismatch") != NULL);
+        attempt_end(&a);
+    }
+    io_tls_free(&server);
+    io_tls_free(&client);
 }
 
 static void test_client_certificates(void **state)
@@ -333,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alpn),
         cmocka_unit_test(test_server_certificate_is_checked),
+        cmocka_unit_test(test_server_name_is_checked),
         cmocka_unit_test(test_client_certificates),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_bad_files),

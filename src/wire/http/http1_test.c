@@ -197,6 +197,9 @@ static void bench_begin(bench *b, const http1_server_opts *opts)
         {.method = "GET", .path = "/files/", .prefix = true, .handler = echo},
         {.method = "GET", .path = "/files/hold/", .prefix = true, .handler = hold, .ctx = b},
         {.method = "GET", .path = "/files/error", .handler = answer_error},
+        {.method = "GET", .path = "/files/errors/", .prefix = true, .handler = answer_error},
+        {.method = "GET", .path = "/same", .prefix = true, .handler = echo},
+        {.method = "GET", .path = "/same", .handler = answer_error},
         {.method = "GET", .path = "/hold", .handler = hold, .ctx = b},
         {.method = "POST", .path = "/small", .max_body_bytes = 4, .handler = echo},
         {.method = "GET", .path = "/big", .handler = answer_big},
@@ -291,6 +294,9 @@ static void test_routes(void **state)
         {"GET /files/error", "403",
          "{\"code\": \"permission_denied\", \"message\": \"a \\\"quoted\\\"\\u000aline, ä\"}"},
         {"GET /files/errors", "200", "GET|/files/errors|||"},
+        {"GET /files/errors/a", "403", "permission_denied"}, /* the longer prefix */
+        {"GET /same", "403", "permission_denied"},           /* the exact path */
+        {"GET /same/a", "200", "GET|/same/a|||"},
         {"GET /files", "404", "{\"code\": \"not_found\", \"message\": \"There is nothing at this path.\"}"},
         {"GET /", "404", "Content-Type: application/json"},
         {"GET /echo/", "404", "not_found"},
@@ -656,6 +662,9 @@ static void test_time_is_limited(void **state)
         io_loop_turn(b.loop, 1000);
     }
     assert_int_equal(b.server->conn_count, 1);
+    assert_true(only_conn(&b)->unsent <= only_conn(&b)->out.len + (1 << 20));
+    /* Nor do all twenty answers wait in memory. */
+    assert_true(only_conn(&b)->out.len < 2 * BIG_ANSWER);
     only_conn(&b)->unsent = 0; /* nothing was */
     let_time_pass(&b);
     TURN_UNTIL(&b, b.server->conn_count == 0);
