@@ -18,7 +18,8 @@ struct io_listener {
     io_timer pause; /* after running out of descriptors */
     int fd;
     uint16_t port;
-    bool *freed; /* set while accepting: the listener was freed by a callback */
+    bool accepting; /* on_accept is up the stack and frees it instead of io_listener_free */
+    bool freed;
 };
 
 static void accept_one(io_listener *listener, int fd, const struct sockaddr_storage *peer)
@@ -58,9 +59,8 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
     (void)what;
     io_listener *listener = arg;
-    bool freed = false;
-    listener->freed = &freed;
-    for (int i = 0; i < IO_ACCEPTS_PER_TURN && !freed; i++) {
+    listener->accepting = true;
+    for (int i = 0; i < IO_ACCEPTS_PER_TURN && !listener->freed; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof peer;
         int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -77,8 +77,9 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
             break;
         }
     }
-    if (!freed) {
-        listener->freed = NULL;
+    listener->accepting = false;
+    if (listener->freed) {
+        free(listener);
     }
 }
 
@@ -125,9 +126,6 @@ void io_listener_free(io_listener **listener_ptr)
     if (listener == NULL) {
         return;
     }
-    if (listener->freed != NULL) {
-        *listener->freed = true;
-    }
     if (listener->ready != NULL) {
         event_free(listener->ready);
     }
@@ -135,5 +133,8 @@ void io_listener_free(io_listener **listener_ptr)
     if (listener->fd >= 0) {
         (void)close(listener->fd);
     }
-    free(listener);
+    listener->freed = true;
+    if (!listener->accepting) {
+        free(listener);
+    }
 }

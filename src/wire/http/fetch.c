@@ -17,7 +17,8 @@ struct fetch_client {
     lpx_list ended;   /* libcurl is through with them, done comes next */
     lpx_list sockets; /* fetch_socket.node */
     size_t count;     /* of calls */
-    bool *freed;      /* set while dones run: the client was freed by one */
+    bool telling;     /* tell_ended is up the stack and frees it instead of fetch_client_free */
+    bool freed;
 };
 
 struct fetch_call {
@@ -62,9 +63,8 @@ static void tell_ended(fetch_client *client)
             lpx_list_push(&client->ended, &call->node);
         }
     }
-    bool freed = false;
-    client->freed = &freed;
-    while (!freed && !lpx_list_empty(&client->ended)) {
+    client->telling = true;
+    while (!client->freed && !lpx_list_empty(&client->ended)) {
         fetch_call *call = LPX_CONTAINER(client->ended.next, fetch_call, node);
         fetch_result result = {0};
         lpx_note note = {0};
@@ -75,8 +75,9 @@ static void tell_ended(fetch_client *client)
         fetch_easy_end(&call->easy);
         free(call);
     }
-    if (!freed) {
-        client->freed = NULL;
+    client->telling = false;
+    if (client->freed) {
+        free(client);
     }
 }
 
@@ -178,9 +179,6 @@ void fetch_client_free(fetch_client **client_ptr)
     if (client == NULL) {
         return;
     }
-    if (client->freed != NULL) {
-        *client->freed = true;
-    }
     while (!lpx_list_empty(&client->ended)) {
         call_free(LPX_CONTAINER(client->ended.next, fetch_call, node));
     }
@@ -198,7 +196,10 @@ void fetch_client_free(fetch_client **client_ptr)
         (void)curl_multi_cleanup(client->multi);
     }
     io_timer_fini(&client->timer);
-    free(client);
+    client->freed = true;
+    if (!client->telling) {
+        free(client);
+    }
 }
 
 LPX_RESULT fetch_start(fetch_client *client, const fetch_opts *opts, fetch_done *done, void *ctx, fetch_call **out,
