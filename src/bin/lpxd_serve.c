@@ -31,9 +31,17 @@ static lpx_utc wall_clock(void)
     return (lpx_utc){(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000};
 }
 
+static void log_store(void *ctx, const char *text)
+{
+    (void)ctx;
+    LPX_LOG(LPX_LOG_WARN, "store_report", LPX_F_STR("text", lpx_str_of(text)));
+}
+
 static lpx_err open_store(lpxd *app, lpx_note *note)
 {
-    store_opts opts = {.url = app->home.store_url, .readers = (unsigned)conf_int(app->conf, "store.readers")};
+    store_opts opts = {.url = app->home.store_url,
+                       .readers = (unsigned)conf_int(app->conf, "store.readers"),
+                       .report = log_store};
     return store_open(&opts, &app->store, note);
 }
 
