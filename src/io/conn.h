@@ -54,5 +54,7 @@ size_t io_conn_unsent(const io_conn *conn);
 const char *io_conn_peer(const io_conn *conn);
 /** ALPN protocol agreed on; empty without TLS or agreement. */
 lpx_str io_conn_alpn(const io_conn *conn);
+/** Certificate that the peer showed, from on_open on. @return false without one */
+bool io_conn_peer_cert(const io_conn *conn, io_peer_cert *out);
 /** Its loop. */
 io_loop *io_conn_loop(const io_conn *conn);

@@ -205,3 +205,8 @@ lpx_str io_conn_alpn(const io_conn *conn)
     }
     return lpx_bytes_str(lpx_bytes_of(name, len));
 }
+
+bool io_conn_peer_cert(const io_conn *conn, io_peer_cert *out)
+{
+    return conn->ssl != NULL && io_tls_session_cert(conn->ssl, out);
+}

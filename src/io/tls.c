@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "io/limits.h"
 #include "lpx_reasons.h"
 
@@ -313,4 +314,38 @@ SSL *io_tls_session_new(io_tls *tls, const char *host)
 void io_tls_session_free(SSL *session)
 {
     SSL_free(session);
+}
+
+static bool name_text(const X509_NAME *name, char out[static IO_CERT_NAME_BYTES])
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio == NULL) {
+        return false;
+    }
+    char *text = NULL;
+    bool printed = X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0;
+    long len = BIO_get_mem_data(bio, &text);
+    bool fits = printed && len >= 0 && len < IO_CERT_NAME_BYTES;
+    if (fits && len > 0) {
+        memcpy(out, text, (size_t)len);
+    }
+    out[fits ? len : 0] = 0;
+    BIO_free(bio);
+    return fits;
+}
+
+bool io_tls_session_cert(const SSL *session, io_peer_cert *out)
+{
+    X509 *cert = SSL_get0_peer_certificate(session); /* borrowed */
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    io_peer_cert found;
+    if (cert == NULL || X509_digest(cert, EVP_sha256(), digest, &len) != 1 ||
+        !name_text(X509_get_subject_name(cert), found.subject) ||
+        !name_text(X509_get_issuer_name(cert), found.issuer)) {
+        return false;
+    }
+    lpx_hex_encode(lpx_bytes_of(digest, len), found.fingerprint);
+    *out = found;
+    return true;
 }

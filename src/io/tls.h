@@ -9,6 +9,15 @@
 typedef struct io_tls io_tls;
 struct ssl_st;
 
+enum { IO_CERT_NAME_BYTES = 256, IO_CERT_FINGERPRINT_BYTES = 65 };
+
+/** Who the certificate of a peer says that it is; verified by the handshake. Texts are NUL-ended. */
+typedef struct io_peer_cert {
+    char subject[IO_CERT_NAME_BYTES]; /* RFC 2253 */
+    char issuer[IO_CERT_NAME_BYTES];
+    char fingerprint[IO_CERT_FINGERPRINT_BYTES]; /* lower-case hex of SHA-256 of the DER */
+} io_peer_cert;
+
 /** What a server context is made from. Paths are borrowed for the call and kept as copies for reloads. */
 typedef struct io_tls_server_opts {
     const char *cert_file, *key_file; /* PEM; the certificate file holds the chain */
@@ -40,3 +49,5 @@ void io_tls_free(io_tls **tls);
 struct ssl_st *io_tls_session_new(io_tls *tls, const char *host);
 /** Free a session that nothing else has taken; accepts NULL. @thread any */
 void io_tls_session_free(struct ssl_st *session);
+/** Certificate that the peer showed. @return false when it showed none, or one with a name too long for *out */
+bool io_tls_session_cert(const struct ssl_st *session, io_peer_cert *out);

@@ -158,6 +158,13 @@ static void test_client_certificates(void **state)
     attempt a = {.client.to_send = 10};
     attempt_begin(&a, server, with);
     TEST_TURN_UNTIL(a.loop, a.server.bytes_in == 10);
+    io_peer_cert shown = {0};
+    crypto_cert_info file = {0};
+    assert_true(io_conn_peer_cert(a.server.conn, &shown));
+    assert_false(lpx_failed(crypto_cert_read(certs.client, &file, &note)));
+    assert_string_equal(shown.fingerprint, file.fingerprint);
+    assert_string_equal(shown.subject, "CN=client");
+    assert_string_equal(shown.issuer, "CN=test CA");
     attempt_end(&a);
 
     io_tls *without = test_tls_client(&certs, NULL);
@@ -269,6 +276,8 @@ static void test_truncation_is_told(void **state)
     io_tls *client = test_tls_client(&certs, NULL);
     attempt a = {0};
     attempt_begin(&a, server, client);
+    io_peer_cert none;
+    assert_false(io_conn_peer_cert(a.server.conn, &none)); /* nothing was asked for */
     (void)shutdown(a.client.conn->fd, SHUT_RDWR);
     TEST_TURN_UNTIL(a.loop, a.server.closes > 0);
     assert_int_equal(a.server.why.reason, IO_CONN_LOST);

@@ -31,11 +31,14 @@ static void echo(void *ctx, http1_request *request)
     lpx_str type = http1_request_header(request, "content-type");
     lpx_str mine = http1_request_header(request, "x-mine");
     lpx_bytes body = http1_request_body(request);
+    io_peer_cert cert = {.subject = ""};
+    bool shown = http1_request_peer_cert(request, &cert);
     lpx_buf out;
     lpx_buf_init(&out, 1 << 24);
     lpx_buf_printf(&out, "%.*s|%.*s|%.*s|%.*s|", (int)m.len, m.ptr, (int)q.len, q.ptr, (int)type.len, type.ptr,
                    (int)mine.len, mine.ptr);
     lpx_buf_add(&out, body);
+    lpx_buf_add_str(&out, lpx_str_of(shown ? cert.subject : ""));
     http1_request_answer(
         request,
         &(http1_answer){.status = 201, .content_type = "text/plain; charset=utf-8", .body = lpx_buf_view(&out)});
@@ -178,7 +181,7 @@ static void client_certificates(const bench *b)
     lpx_arena_init(&arena, 1 << 20);
     fetch_opts with = {.url = url, .ca_file = certs.ca, .cert_file = certs.client, .key_file = certs.client_key};
     assert_false(lpx_failed(fetch_blocking(&with, &arena, &r, &note)));
-    check_text(&r, 201, "GET||||");
+    check_text(&r, 201, "GET||||CN=client");
     fetch_opts without = {.url = url, .ca_file = certs.ca};
     assert_int_equal(fails(&without, "certificate").reason, FETCH_FAILED);
     lpx_arena_fini(&arena);

@@ -75,6 +75,8 @@ lpx_str http1_request_header(const http1_request *request, const char *name);
 lpx_bytes http1_request_body(const http1_request *request);
 /** Peer's "address:port". */
 const char *http1_request_peer(const http1_request *request);
+/** Certificate that the client showed. @return false without one, and when the client has gone away */
+bool http1_request_peer_cert(const http1_request *request, io_peer_cert *out);
 /** Its loop. */
 io_loop *http1_request_loop(const http1_request *request);
 /** Arena of this request, freed with it. */

@@ -278,6 +278,11 @@ const char *http1_request_peer(const http1_request *request)
     return request->peer;
 }
 
+bool http1_request_peer_cert(const http1_request *request, io_peer_cert *out)
+{
+    return !http1_request_gone(request) && io_conn_peer_cert(request->conn->io, out);
+}
+
 io_loop *http1_request_loop(const http1_request *request)
 {
     return request->loop;
