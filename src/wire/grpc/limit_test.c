@@ -1,4 +1,4 @@
-/* Limits of the server that need many calls, and calls started by the end of others. */
+/* Limits of the server that need many calls, calls started by the end of others, many calls in random order. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -168,12 +168,106 @@ static void test_huge_metadata(void **state)
     grpc_pair_fini(&pair);
 }
 
+static uint32_t rng_state;
+
+static uint32_t rng(uint32_t below)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 17;
+    rng_state ^= rng_state << 5;
+    return rng_state % below;
+}
+
+enum { RANDOM_CALLS = 30, POOL_BYTES = 200000 };
+
+typedef struct talk {
+    pair_call call;
+    uint64_t lengths;
+    lpx_buf sent;
+    size_t from; /* place in the pool */
+    unsigned left;
+    bool closed;
+} talk;
+
+static void talk_step(talk *t, const uint8_t *pool)
+{
+    if (t->call.out == NULL || t->closed) {
+        return;
+    }
+    if (t->left == 0) {
+        grpc_out_close_send(t->call.out);
+        t->closed = true;
+        return;
+    }
+    static const uint32_t most[] = {1, 40, 1500, 20000, 100000};
+    size_t len = rng(most[rng(5)]);
+    (void)grpc_out_send(t->call.out, lpx_bytes_of(pool + t->from, len));
+    t->lengths = pair_lengths_add(t->lengths, len);
+    lpx_buf_add(&t->sent, lpx_bytes_of(pool + t->from, len));
+    t->from = (t->from + len) % (POOL_BYTES / 2);
+    t->left--;
+}
+
+static void random_run(unsigned seed, const uint8_t *pool)
+{
+    rng_state = seed;
+    grpc_pair pair;
+    grpc_pair_init(&pair, &(grpc_client_opts){.gzip = seed % 2 == 1}, NULL);
+    static talk talks[RANDOM_CALLS];
+    size_t started = 0, closed = 0;
+    while (closed < RANDOM_CALLS) {
+        if (started < RANDOM_CALLS && rng(5) == 0) {
+            talk *t = &talks[started];
+            *t = (talk){.left = rng(60), .from = started};
+            lpx_buf_init(&t->sent, (size_t)10 * 1024 * 1024);
+            pair_call_start(&t->call, &pair, "Bidi", 0);
+            started++;
+        }
+        if (started > 0) {
+            talk *t = &talks[rng((uint32_t)started)];
+            bool was_closed = t->closed;
+            talk_step(t, pool);
+            closed += !was_closed && t->closed;
+        }
+        pair.piece_bytes = rng(3) == 0 ? 1 + rng(40) : 1 + rng(70000);
+        if (rng(3) != 0) {
+            (void)grpc_pair_step(&pair);
+        }
+    }
+    grpc_pair_run(&pair);
+    for (size_t i = 0; i < RANDOM_CALLS; i++) {
+        assert_int_equal(talks[i].call.done, 1);
+        assert_int_equal(talks[i].call.code, LPX_OK);
+        assert_true(lpx_bytes_equal(lpx_buf_view(&talks[i].call.data), lpx_buf_view(&talks[i].sent)));
+        assert_true(talks[i].call.lengths == talks[i].lengths);
+        pair_call_fini(&talks[i].call);
+        lpx_buf_fini(&talks[i].sent);
+    }
+    grpc_pair_fini(&pair);
+}
+
+static void test_random_calls(void **state)
+{
+    (void)state;
+    uint8_t *pool = malloc(POOL_BYTES);
+    assert_non_null(pool);
+    for (size_t i = 0; i < POOL_BYTES; i++) {
+        pool[i] = (uint8_t)(i % 97 * (i / 5000 + 1));
+    }
+    for (unsigned seed = 1; seed <= 10; seed++) {
+        print_message("seed %u\n", seed);
+        random_run(seed, pool);
+    }
+    free(pool);
+}
+
 int grpc_limit_tests(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart),      cmocka_unit_test(test_restart_refused),
         cmocka_unit_test(test_call_limit),   cmocka_unit_test(test_heads_limit),
         cmocka_unit_test(test_unsent_limit), cmocka_unit_test(test_huge_metadata),
+        cmocka_unit_test(test_random_calls),
     };
     return cmocka_run_group_tests_name("grpc_limit", tests, NULL, NULL);
 }

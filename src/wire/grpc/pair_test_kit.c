@@ -240,12 +240,17 @@ void grpc_pair_cut(grpc_pair *pair)
     }
 }
 
+uint64_t pair_lengths_add(uint64_t lengths, size_t len)
+{
+    return lengths * UINT64_C(1099511628211) + len + 1;
+}
+
 static void on_message(void *ctx, lpx_bytes message)
 {
     pair_call *call = ctx;
     lpx_assert(call->done == 0);
     call->messages++;
-    call->last_len = message.len;
+    call->lengths = pair_lengths_add(call->lengths, message.len);
     lpx_buf_add(&call->data, message);
     if (call->cancel_on_message) {
         grpc_out_cancel(call->out);

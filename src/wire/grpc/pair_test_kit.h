@@ -40,8 +40,8 @@ typedef struct pair_call {
     char message[300];
     uint8_t details[300];
     size_t details_len;
-    lpx_buf data; /* all messages, one after the other */
-    size_t last_len;
+    lpx_buf data;     /* all messages, one after the other */
+    uint64_t lengths; /* digest of the messages' lengths, in order */
     bool cancel_on_message, close_on_message;
     struct pair_call *restart; /* started when this one is done */
     grpc_pair *pair;
@@ -63,6 +63,8 @@ void grpc_pair_cut(grpc_pair *pair);
 void pair_call_start(pair_call *call, grpc_pair *pair, const char *method, int64_t timeout_us);
 /** With metadata. */
 void pair_call_start_meta(pair_call *call, grpc_pair *pair, const char *method, const grpc_meta *meta, size_t count);
+/** Digest of lengths with one more. */
+uint64_t pair_lengths_add(uint64_t lengths, size_t len);
 /** One Unary call from start to end. @return how it ended */
 lpx_code pair_try(grpc_pair *pair);
 /** Free the record. */

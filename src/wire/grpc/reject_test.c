@@ -23,7 +23,8 @@ typedef struct bare {
     const h2_field *answer, *tail; /* server: what it says */
     size_t answer_count, tail_count;
     lpx_bytes body;
-    bool reset_instead, silent;
+    bool reset_instead;
+    unsigned goaways;
 } bare;
 
 static void bare_head(void *ctx, h2_stream *stream)
@@ -75,9 +76,10 @@ static void bare_close(void *ctx, h2_stream *stream, uint32_t code)
 
 static void bare_goaway(void *ctx, uint32_t code, lpx_str text)
 {
-    (void)ctx;
+    bare *b = ctx;
     (void)code;
     (void)text;
+    b->goaways++;
 }
 
 static void bare_pong(void *ctx, uint64_t payload)
@@ -307,6 +309,31 @@ static void test_large_metadata(void **state)
     assert_int_equal(s.service.calls, 0);
     assert_int_equal(s.core.stats.calls_rejected_total, 1);
     free(value);
+    server_fini(&s);
+    bare_fini(&b);
+}
+
+/* A draining server first says that it will, and after one round trip which stream was the last. */
+static void test_drain_in_two_steps(void **state)
+{
+    (void)state;
+    bare b = {0};
+    server_end s;
+    bare_init(&b, H2_CLIENT);
+    server_init(&s);
+    h2_field fields[] = {H2_FIELD(":method", "POST"), H2_FIELD(":scheme", "http"), H2_FIELD(":path", UNARY),
+                         H2_FIELD("content-type", GRPC)};
+    b.stream = h2_session_request(b.h2, fields, 4, false);
+    h2_stream_hold(b.stream);
+    exchange(&b, &s);
+    grpc_sconn_drain(&s.conn);
+    exchange(&b, &s);
+    assert_int_equal(b.goaways, 2);
+    (void)h2_stream_send(b.stream, (lpx_bytes){0}, lpx_bytes_of("\0\0\0\0\1a", 6));
+    h2_stream_finish(b.stream, NULL, 0);
+    exchange(&b, &s);
+    assert_true(lpx_str_is(answer_field(&b, "grpc-status"), "0"));
+    assert_true(grpc_sconn_done(&s.conn));
     server_fini(&s);
     bare_fini(&b);
 }
@@ -645,8 +672,13 @@ static void test_client_goaway(void **state)
 int grpc_reject_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_server), cmocka_unit_test(test_large_metadata), cmocka_unit_test(test_stream_error),
-        cmocka_unit_test(test_client), cmocka_unit_test(test_client_reset),   cmocka_unit_test(test_client_goaway),
+        cmocka_unit_test(test_server),
+        cmocka_unit_test(test_large_metadata),
+        cmocka_unit_test(test_stream_error),
+        cmocka_unit_test(test_client),
+        cmocka_unit_test(test_client_reset),
+        cmocka_unit_test(test_client_goaway),
+        cmocka_unit_test(test_drain_in_two_steps),
     };
     return cmocka_run_group_tests_name("grpc_reject", tests, NULL, NULL);
 }

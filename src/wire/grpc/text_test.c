@@ -272,6 +272,20 @@ static void test_frames_hold_little(void **state)
     assert_false(lpx_failed(grpc_frames_keep(&frames)));
     assert_true(grpc_frames_held(&frames) <= 2 * sizeof bytes);
     grpc_frames_fini(&frames);
+    /* Nor is it more than the one message. */
+    static uint8_t piece[3000] = {0, 0, 0, 0x27, 0x10};
+    grpc_frames_init(&frames, GRPC_MAX_MESSAGE_BYTES);
+    for (size_t left = 10000 + GRPC_PREFIX_BYTES; left > 0;) {
+        size_t n = left < sizeof piece ? left : sizeof piece;
+        left -= n;
+        assert_false(lpx_failed(grpc_frames_feed(&frames, lpx_bytes_of(piece, n))));
+        assert_false(lpx_failed(grpc_frames_next(&frames, &frame, &got)));
+        assert_int_equal(got, left == 0);
+        assert_false(lpx_failed(grpc_frames_keep(&frames)));
+        assert_true(grpc_frames_held(&frames) <= 10000 + GRPC_PREFIX_BYTES);
+    }
+    assert_int_equal(grpc_frames_held(&frames), 0);
+    grpc_frames_fini(&frames);
 }
 
 static void test_gzip(void **state)

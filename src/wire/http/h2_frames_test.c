@@ -468,6 +468,27 @@ static void test_unread_answers(void **state)
     peer_fini(&p);
 }
 
+/* It does not even acknowledge our settings, so that streams above the limit are refused one by one. */
+static void test_unread_refusals(void **state)
+{
+    (void)state;
+    peer p;
+    peer_init(&p);
+    h2_session_free(&p.end.session);
+    h2_opts opts = {.role = H2_SERVER, .pool = p.end.pool, .max_streams = 10};
+    p.end.session = h2_session_new(&opts, &deaf, &p.end);
+    lpx_note note;
+    uint32_t opened = 0;
+    while (opened < 4 * H2_MAX_STREAMS && !lpx_failed(h2_session_why(p.end.session, &note))) {
+        put_headers(&p.in, 1 + 2 * opened++, END_STREAM, good);
+        peer_feed(&p);
+    }
+    assert_true(opened < 2 * H2_MAX_STREAMS);
+    peer_run(&p);
+    assert_int_equal(sent_code(&p, GOAWAY), H2_ENHANCE_YOUR_CALM);
+    peer_fini(&p);
+}
+
 typedef struct broken_row {
     const char *name;
     uint8_t type, flags;
@@ -583,6 +604,33 @@ static void test_interim_answer(void **state)
     h2_end_fini(&client);
 }
 
+static void reset_at_end(h2_end *end, h2_seen *seen)
+{
+    (void)end;
+    h2_stream_reset(seen->stream, H2_CANCEL);
+}
+
+/* A stream that both sides have ended is over: giving it up then must not cost the peer a RST_STREAM. */
+static void test_no_reset_after_end(void **state)
+{
+    (void)state;
+    peer p = {0};
+    h2_end_init(&p.end, H2_CLIENT, &(h2_opts){0});
+    lpx_buf_init(&p.in, 1 << 20);
+    lpx_buf_init(&p.out, 1 << 20);
+    p.end.ended = reset_at_end;
+    h2_seen *call = h2_end_post(&p.end, true);
+    put_frame(&p.in, SETTINGS, 0, 0, lpx_bytes_of("", 0));
+    peer_run(&p);
+    lpx_buf_clear(&p.out); /* it began with the preface */
+    put_headers(&p.in, 1, END_STREAM, ":status=200");
+    peer_run(&p);
+    assert_int_equal(call->close_code, H2_NO_ERROR);
+    assert_int_equal(call->closes, 1);
+    assert_int_equal(sent_code(&p, RST), -1);
+    peer_fini(&p);
+}
+
 static void test_guard_refills(void **state)
 {
     (void)state;
@@ -608,13 +656,21 @@ static void test_guard_refills(void **state)
 int h2_frames_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request_heads),  cmocka_unit_test(test_bad_value_nul),
-        cmocka_unit_test(test_tails),          cmocka_unit_test(test_content_length),
-        cmocka_unit_test(test_head_too_large), cmocka_unit_test(test_continuation_flood),
-        cmocka_unit_test(test_floods),         cmocka_unit_test(test_unread_answers),
-        cmocka_unit_test(test_broken_frames),  cmocka_unit_test(test_not_http2),
-        cmocka_unit_test(test_stream_limit),   cmocka_unit_test(test_interim_answer),
+        cmocka_unit_test(test_request_heads),
+        cmocka_unit_test(test_bad_value_nul),
+        cmocka_unit_test(test_tails),
+        cmocka_unit_test(test_content_length),
+        cmocka_unit_test(test_head_too_large),
+        cmocka_unit_test(test_continuation_flood),
+        cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_unread_answers),
+        cmocka_unit_test(test_unread_refusals),
+        cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_not_http2),
+        cmocka_unit_test(test_stream_limit),
+        cmocka_unit_test(test_interim_answer),
         cmocka_unit_test(test_guard_refills),
+        cmocka_unit_test(test_no_reset_after_end),
     };
     return cmocka_run_group_tests_name("h2_frames", tests, NULL, NULL);
 }
