@@ -38,8 +38,10 @@ static void give_back(grpc_call *call)
     grpc_env_unpost(&call->later);
     lpx_arena_reset(&call->arena);
     call->core->stats.calls_open--;
+    grpc_core *core = call->core;
     conn_unref(call->conn);
     h2_stream_release(call->stream);
+    grpc_core_call_gone(core);
 }
 
 static const h2_field head_plain[] = {H2_FIELD(":status", "200"), H2_FIELD("content-type", "application/grpc")};
@@ -435,7 +437,7 @@ lpx_arena *grpc_call_arena(grpc_call *call)
 
 io_loop *grpc_call_loop(const grpc_call *call)
 {
-    return call->core->env.loop;
+    return call->core->loop;
 }
 
 const char *grpc_call_peer(const grpc_call *call)

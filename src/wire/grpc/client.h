@@ -40,7 +40,8 @@ typedef struct grpc_client_opts {
 LPX_RESULT grpc_client_new(io_loop *loop, const grpc_client_opts *opts, grpc_client **out, lpx_note *note);
 /** Is there a connection that takes new calls? */
 bool grpc_client_connected(const grpc_client *client);
-/** Free; open calls end with CANCELLED (on_done runs); clears the pointer. */
+/** Free; open calls end with CANCELLED (on_done runs inside). From anywhere, a call's event included. Let the loop take
+ * one more turn before it is freed. Clears the pointer; accepts NULL. */
 void grpc_client_free(grpc_client **client);
 /** Start a call of any kind. While not connected, calls wait up to their timeout (fail fast on a refused connection).
  * @param timeout_us 0: none; sent as grpc-timeout and enforced here

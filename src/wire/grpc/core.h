@@ -16,6 +16,8 @@ typedef struct grpc_core {
     h2_pool *pool;
     lpx_list conns;
     grpc_server_stats stats;
+    io_loop *loop; /* for the calls that ask */
+    void (*closed)(struct grpc_core *core);
 } grpc_core;
 
 /** One connection. Its owner embeds it; the memory must live until free_conn. */
@@ -64,6 +66,11 @@ LPX_RESULT grpc_core_init(grpc_core *core, io_loop *loop, const grpc_server_opts
                           const grpc_server_events *events, void *ctx);
 /** End it; no connection and no call may be left. */
 void grpc_core_fini(grpc_core *core);
+/** No connection is left, but calls that their user has not given back yet may be: end it with the last of them.
+ * @param closed the core has ended; its memory is the owner's again */
+void grpc_core_close(grpc_core *core, void (*closed)(grpc_core *core));
+/** A call was given back: was it the last one of a closed core? */
+void grpc_core_call_gone(grpc_core *core);
 
 /** Begin a connection: its own fields (peer, functions) are set by the owner before.
  * @return false when out of memory */

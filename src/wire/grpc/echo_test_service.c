@@ -237,6 +237,10 @@ static void on_cancel(void *ctx, grpc_call *call, lpx_code why)
     if (service->last_call == call) {
         service->last_call = NULL;
     }
+    if (service->keep_cancelled) {
+        service->last_call = call;
+        return;
+    }
     grpc_call_finish(call, why, LPX_STR("given back"), (lpx_bytes){0});
 }
 

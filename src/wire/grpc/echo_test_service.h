@@ -14,6 +14,7 @@ typedef struct echo_service {
     unsigned calls, half_closes, messages, writables, finished;
     unsigned cancels[17]; /* by code */
     bool stop_after_call; /* keep the next call unanswered in last_call, whatever its path */
+    bool keep_cancelled;  /* do not give a cancelled call back but put it into last_call */
     grpc_call *last_call;
     grpc_call *paused; /* the last one that paused */
     uint64_t last_credential;

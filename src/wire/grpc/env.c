@@ -40,14 +40,22 @@ lpx_err grpc_env_init(grpc_env *env, io_loop *loop)
     return loop != NULL ? io_timer_init(&env->timer, loop, on_timer) : LPX_SUCCESS;
 }
 
-void grpc_env_fini(grpc_env *env)
+void grpc_env_detach(grpc_env *env)
 {
-    lpx_assert(lpx_list_empty(&env->later));
     if (env->ended != NULL) {
         *env->ended = true;
+        env->ended = NULL;
     }
     io_hook_cancel(&env->hook);
     io_timer_fini(&env->timer);
+    env->timer = (io_timer){0};
+    env->loop = NULL;
+}
+
+void grpc_env_fini(grpc_env *env)
+{
+    lpx_assert(lpx_list_empty(&env->later));
+    grpc_env_detach(env);
     grpc_gzip_free(&env->gzip);
     grpc_due_fini(&env->due);
 }

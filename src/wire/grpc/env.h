@@ -27,6 +27,8 @@ typedef struct grpc_env {
 
 /** Begin. @err GRPC_NO_MEMORY */
 LPX_RESULT grpc_env_init(grpc_env *env, io_loop *loop);
+/** Let go of the loop: nothing runs any more. What is posted or set stays so. */
+void grpc_env_detach(grpc_env *env);
 /** End; nothing may be posted or set any more. */
 void grpc_env_fini(grpc_env *env);
 /** Time of this turn. */

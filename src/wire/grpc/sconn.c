@@ -31,7 +31,7 @@ static void opts_fill(grpc_server_opts *opts)
 lpx_err grpc_core_init(grpc_core *core, io_loop *loop, const grpc_server_opts *opts, const grpc_server_events *events,
                        void *ctx)
 {
-    *core = (grpc_core){.opts = *opts, .events = events, .ctx = ctx};
+    *core = (grpc_core){.opts = *opts, .events = events, .ctx = ctx, .loop = loop};
     opts_fill(&core->opts);
     lpx_list_init(&core->conns);
     core->pool = h2_pool_new(sizeof(grpc_call), user_fini);
@@ -49,6 +49,22 @@ void grpc_core_fini(grpc_core *core)
     lpx_assert(lpx_list_empty(&core->conns));
     grpc_env_fini(&core->env);
     h2_pool_free(&core->pool);
+}
+
+void grpc_core_call_gone(grpc_core *core)
+{
+    if (core->closed != NULL && core->stats.calls_open == 0) {
+        grpc_core_fini(core);
+        core->closed(core);
+    }
+}
+
+void grpc_core_close(grpc_core *core, void (*closed)(grpc_core *core))
+{
+    lpx_assert(lpx_list_empty(&core->conns));
+    grpc_env_detach(&core->env);
+    core->closed = closed;
+    grpc_core_call_gone(core);
 }
 
 static void on_head(void *ctx, h2_stream *stream)

@@ -238,6 +238,11 @@ void grpc_server_drain(grpc_server *server, int64_t grace_us, void (*done)(void 
     }
 }
 
+static void core_closed(grpc_core *core)
+{
+    free(LPX_CONTAINER(core, grpc_server, core));
+}
+
 void grpc_server_free(grpc_server **server)
 {
     grpc_server *s = *server;
@@ -254,8 +259,7 @@ void grpc_server_free(grpc_server **server)
     }
     grpc_env_disarm(&s->core.env, &s->grace);
     grpc_env_unpost(&s->drained);
-    grpc_core_fini(&s->core);
-    free(s);
+    grpc_core_close(&s->core, core_closed);
 }
 
 const grpc_server_stats *grpc_server_counts(const grpc_server *server)

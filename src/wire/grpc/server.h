@@ -47,7 +47,8 @@ LPX_RESULT grpc_server_new(io_loop *loop, const grpc_server_opts *opts, const gr
 LPX_RESULT grpc_server_listen(grpc_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note);
 /** Stop listening, send GOAWAY, let calls end; done runs when the last connection is gone or after grace_us. */
 void grpc_server_drain(grpc_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx);
-/** Free; connections still open are closed, their calls get on_cancel and must be finished in it; clears the pointer;
+/** Free; connections still open are closed, their calls get on_cancel; calls that are finished only later stay valid
+ * until then. Not from inside a call's event. Let the loop take one more turn before it is freed. Clears the pointer;
  * accepts NULL. */
 void grpc_server_free(grpc_server **server);
 /** Its counts; borrowed, change as the server works. */

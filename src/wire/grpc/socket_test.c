@@ -252,6 +252,31 @@ static void test_drain(void **state)
     }
 }
 
+/* A call whose user is busy when the server is freed is given back later. */
+static void test_free_before_finish(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, NULL, NULL);
+    w.service.stop_after_call = w.service.keep_cancelled = true;
+    result r;
+    call(&w, &r, "/echo.Echo/Unary", lpx_bytes_of("x", 1));
+    wait_for(&w, &w.service.half_closes);
+    grpc_server_free(&w.server);
+    assert_int_equal(w.service.cancels[LPX_UNAVAILABLE], 1);
+    grpc_call *kept = w.service.last_call;
+    assert_non_null(kept);
+    io_loop_turn(w.loop, 0);
+    assert_true(lpx_str_is(grpc_call_path(kept), "/echo.Echo/Unary"));
+    assert_ptr_equal(grpc_call_loop(kept), w.loop);
+    (void)grpc_call_send(kept, lpx_bytes_of("too late", 8));
+    grpc_call_resume(kept);
+    grpc_call_finish(kept, LPX_OK, LPX_STR(""), (lpx_bytes){0});
+    wait_for(&w, &r.done);
+    assert_int_equal(r.code, LPX_UNAVAILABLE);
+    world_fini(&w);
+}
+
 static void free_in_drain(void *ctx)
 {
     world *w = ctx;
@@ -310,9 +335,16 @@ static void test_address(void **state)
 int grpc_socket_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),   cmocka_unit_test(test_large),         cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_drain),   cmocka_unit_test(test_free_in_drain), cmocka_unit_test(test_connection_limit),
-        cmocka_unit_test(test_address), cmocka_unit_test(test_tls),           cmocka_unit_test(test_tls_large),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_free_in_drain),
+        cmocka_unit_test(test_free_before_finish),
+        cmocka_unit_test(test_connection_limit),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_tls_large),
     };
     return cmocka_run_group_tests_name("grpc_socket", tests, NULL, NULL);
 }
