@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "crypto/password.h"
 #include "lpx_reasons.h"
+#include "rpc/limits.h"
 
 struct rpc_auth_snapshot {
     atomic_uint refs;
@@ -181,7 +182,8 @@ lpx_err rpc_auth_token(const rpc_auth_snapshot *snapshot, lpx_str token, lpx_utc
     LPX_TRY(jwt_check(claims, now, snapshot->issuer, snapshot->audiences, snapshot->audience_count, note));
     const rpc_auth_key *key = rpc_auth_find_key(snapshot, rpc_token_key_id(claims->token_id));
     if (key == NULL) {
-        return lpx_err_of(RPC_KEY_REVOKED);
+        bool fresh = now.us - claims->issued_at.us < RPC_FRESH_TOKEN_S * INT64_C(1000000);
+        return lpx_err_of(fresh ? RPC_KEY_NOT_YET : RPC_KEY_REVOKED);
     }
     fill_principal(key, claims, out);
     return LPX_SUCCESS;

@@ -55,7 +55,8 @@ lpx_str rpc_token_key_id(lpx_str token_id);
  * @param token compact JWS, without "Bearer "
  * @param now   wall clock
  * @param out   written on success only
- * @err UNAUTHENTICATED: RPC_TOKEN_UNKNOWN_KEY (kid), RPC_KEY_REVOKED, and those of jwt_verify and jwt_check
+ * @err UNAUTHENTICATED: RPC_TOKEN_UNKNOWN_KEY (kid), RPC_KEY_REVOKED, RPC_KEY_NOT_YET (the key is not in the snapshot,
+ * and the token is so young that a newer snapshot may have it), and those of jwt_verify and jwt_check
  * @cost one ES256 verification, about 75 us: cache the verdict */
 LPX_RESULT rpc_auth_token(const rpc_auth_snapshot *snapshot, lpx_str token, lpx_utc now, lpx_arena *scratch,
                           rpc_principal *out, lpx_note *note);

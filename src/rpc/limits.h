@@ -7,5 +7,7 @@ enum {
     RPC_BASIC_CACHE_SLOTS = 16,      /* administrators are few */
     RPC_BASIC_QUEUE = 64,            /* password checks that may wait: each takes 20 MiB and tens of milliseconds */
     RPC_BASIC_CACHE_S = 300,         /* a changed password acts at once all the same: the snapshot's change clears it */
+    RPC_FRESH_TOKEN_S = 10,          /* a younger token may be of a key that the change feed has still to tell of */
+    RPC_WAIT_FOR_KEY_MS = 3000,      /* how long a call with such a token waits: a feed that lags more is broken */
     RPC_MAX_HEADER_BYTES = 8192,     /* longest authorization header looked at */
 };

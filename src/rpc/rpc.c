@@ -142,10 +142,8 @@ static lpx_err run_txn(rpc_call *call, const ProtobufCMessage *request)
                           .arena = &call->arena,
                           .now = io_loop_now(server->loop).utc,
                           .service = call->entry->method->service};
-    call->job = (store_job){.home = server->loop,
-                            .write = call->entry->method->flavour == RPC_WRITE,
-                            .work = txn_work,
-                            .done = txn_done};
+    call->job = (store_job){
+        .home = server->loop, .write = call->entry->method->flavour == RPC_WRITE, .work = txn_work, .done = txn_done};
     return store_submit(server->store, &call->job);
 }
 
@@ -225,6 +223,7 @@ static void on_call(void *ctx, grpc_call *grpc)
     call->entry = entry;
     lpx_arena_init(&call->arena, RPC_CALL_ARENA_BYTES);
     lpx_list_init(&call->stream_node);
+    lpx_list_init(&call->wait_node);
     grpc_call_set_user(grpc, call);
     lpx_err err = LPX_SUCCESS;
     lpx_note note = {""};
@@ -354,6 +353,11 @@ static const grpc_server_events events = {
     .on_cancel = on_cancel,
 };
 
+static void wait_is_over(io_timer *timer)
+{
+    rpc_auth_retry(LPX_CONTAINER(timer, rpc_server, wait_timer));
+}
+
 lpx_err rpc_server_new(const rpc_server_opts *opts, rpc_server **out)
 {
     rpc_server *server = calloc(1, sizeof *server);
@@ -364,10 +368,16 @@ lpx_err rpc_server_new(const rpc_server_opts *opts, rpc_server **out)
     server->store = opts->store;
     server->password_workers = opts->password_workers;
     lpx_list_init(&server->streams);
+    lpx_list_init(&server->waiting);
     static const grpc_server_opts defaults = {0};
-    lpx_err err =
-        grpc_server_new(opts->loop, opts->grpc != NULL ? opts->grpc : &defaults, &events, server, &server->grpc);
+    lpx_err err = io_timer_init(&server->wait_timer, opts->loop, wait_is_over);
     if (lpx_failed(err)) {
+        free(server);
+        return err;
+    }
+    err = grpc_server_new(opts->loop, opts->grpc != NULL ? opts->grpc : &defaults, &events, server, &server->grpc);
+    if (lpx_failed(err)) {
+        io_timer_fini(&server->wait_timer);
         free(server);
         return err;
     }
@@ -424,6 +434,7 @@ void rpc_server_set_auth(rpc_server *server, rpc_auth_snapshot *snapshot)
     server->auth = rpc_auth_snapshot_ref(snapshot);
     rpc_auth_clear(server);
     cut_streams(server, key_is_gone, lpx_err_of(RPC_KEY_REVOKED));
+    rpc_auth_retry(server);
 }
 
 void rpc_server_stop_streams(rpc_server *server)
@@ -445,6 +456,7 @@ void rpc_server_free(rpc_server **server_at)
         return;
     }
     grpc_server_free(&server->grpc);
+    io_timer_fini(&server->wait_timer);
     rpc_auth_clear(server);
     rpc_auth_snapshot_unref(&server->auth);
     free(server->tokens);

@@ -30,7 +30,7 @@ typedef struct rpc_method {
     const char *path; /* "/org.packetbroker.iam.v1.NetworkRegistry/ListNetworks" */
     const ProtobufCMessageDescriptor *in, *out;
     rpc_flavour flavour;
-    lpx_err (*txn)(store_tx *tx, rpc_txn *txn);                         /* RPC_READ, RPC_WRITE */
+    lpx_err (*txn)(store_tx *tx, rpc_txn *txn);                                   /* RPC_READ, RPC_WRITE */
     void (*loop)(rpc_call *call, const ProtobufCMessage *request, void *service); /* RPC_LOOP, RPC_STREAM: ends with
                                                                           rpc_reply, rpc_fail or, for streams, later */
     void *service;

@@ -44,6 +44,9 @@ static auth_outcome auth_token(rpc_call *call, lpx_str token, lpx_err *err, lpx_
         return AUTH_DONE;
     }
     *err = rpc_auth_token(server->auth, token, now, &call->arena, &call->who, note);
+    if (err->reason == RPC_KEY_NOT_YET) {
+        return AUTH_PENDING;
+    }
     if (lpx_failed(*err)) {
         return AUTH_REFUSED;
     }
@@ -51,6 +54,59 @@ static auth_outcome auth_token(rpc_call *call, lpx_str token, lpx_err *err, lpx_
     slot->who = call->who;
     slot->used = true;
     return AUTH_DONE;
+}
+
+/* A key that was made a moment ago is in the store, and the change feed will tell of it: the call waits for that. */
+static void wait_for_key(rpc_call *call)
+{
+    rpc_server *server = call->server;
+    int64_t wait_us = RPC_WAIT_FOR_KEY_MS * INT64_C(1000);
+    call->wait_until.us = io_loop_now(server->loop).mono.us + wait_us;
+    if (lpx_list_empty(&server->waiting)) {
+        io_timer_arm(&server->wait_timer, wait_us);
+    }
+    lpx_list_push(&server->waiting, &call->wait_node);
+}
+
+static lpx_str bearer_of(const rpc_call *call)
+{
+    return lpx_str_skip(lpx_bytes_str(grpc_call_metadata(call->grpc, "authorization")), 7);
+}
+
+/* One call that waits, out of the list. @return true when it has to wait on */
+static bool retry_one(rpc_call *call, lpx_mono now)
+{
+    lpx_err err = LPX_SUCCESS;
+    lpx_note note = {""};
+    bool pending = auth_token(call, bearer_of(call), &err, &note) == AUTH_PENDING;
+    if (pending && call->wait_until.us > now.us) {
+        return true;
+    }
+    rpc_auth_ready(call, err, &note);
+    return false;
+}
+
+void rpc_auth_retry(rpc_server *server)
+{
+    lpx_mono now = io_loop_now(server->loop).mono;
+    lpx_list still;
+    lpx_list_init(&still);
+    for (lpx_list *node = lpx_list_pop(&server->waiting); node != NULL; node = lpx_list_pop(&server->waiting)) {
+        rpc_call *call = LPX_CONTAINER(node, rpc_call, wait_node);
+        if (retry_one(call, now)) {
+            lpx_list_push(&still, node);
+        }
+    }
+    for (lpx_list *node = lpx_list_pop(&still); node != NULL; node = lpx_list_pop(&still)) {
+        lpx_list_push(&server->waiting, node);
+    }
+    if (lpx_list_empty(&server->waiting)) {
+        io_timer_cancel(&server->wait_timer);
+    } else {
+        const rpc_call *first = LPX_CONTAINER(server->waiting.next, rpc_call, wait_node);
+        int64_t left_us = first->wait_until.us - now.us;
+        io_timer_arm(&server->wait_timer, left_us > 0 ? left_us : 0);
+    }
 }
 
 static void be_admin(rpc_call *call)
@@ -148,7 +204,11 @@ auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note)
         return AUTH_REFUSED;
     }
     if (header.len <= RPC_MAX_HEADER_BYTES && scheme_is(header, "Bearer ", 7)) {
-        return auth_token(call, lpx_str_skip(header, 7), err, note);
+        auth_outcome outcome = auth_token(call, lpx_str_skip(header, 7), err, note);
+        if (outcome == AUTH_PENDING) {
+            wait_for_key(call);
+        }
+        return outcome;
     }
     if (header.len <= RPC_MAX_HEADER_BYTES && scheme_is(header, "Basic ", 6)) {
         return auth_basic(call, header, err);
@@ -159,6 +219,7 @@ auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note)
 
 void rpc_auth_forget(rpc_call *call)
 {
+    lpx_list_remove(&call->wait_node);
     if (call->check != NULL) {
         call->check->call = NULL;
         call->check = NULL;

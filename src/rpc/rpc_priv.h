@@ -6,7 +6,7 @@
 
 /* Where a call stands. */
 typedef enum call_state {
-    CALL_AUTHENTICATING, /* a password check is under way */
+    CALL_AUTHENTICATING, /* a password check is under way, or a newer snapshot may know the key */
     CALL_READING,        /* waiting for the request */
     CALL_RUNNING,        /* a transaction is under way, or a loop method has it */
     CALL_STREAMING,
@@ -31,6 +31,8 @@ struct rpc_call {
     rpc_txn txn;
     store_job job;
     struct basic_check *check; /* the password check under way */
+    lpx_list wait_node;        /* in rpc_server.waiting: for a snapshot that knows the key */
+    lpx_mono wait_until;
     const rpc_stream_events *events;
     void *events_ctx;
     lpx_list stream_node;
@@ -60,6 +62,8 @@ struct rpc_server {
     basic_slot basics[RPC_BASIC_CACHE_SLOTS];
     size_t next_basic;
     lpx_list streams;
+    lpx_list waiting;
+    io_timer wait_timer;
     bool stopping;
     uint64_t counts[17];
 };
@@ -71,7 +75,9 @@ typedef enum auth_outcome { AUTH_DONE, AUTH_PENDING, AUTH_REFUSED } auth_outcome
 auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note);
 /** The password check of a call ended (rpc.c goes on). */
 void rpc_auth_ready(rpc_call *call, lpx_err err, const lpx_note *note);
-/** Forget a password check whose call is gone. */
+/** Forget what is under way for a call that is gone. */
 void rpc_auth_forget(rpc_call *call);
+/** Look again at the calls that wait for a key: a new snapshot is there, or (the timer's) their time may be up. */
+void rpc_auth_retry(rpc_server *server);
 /** Forget all cached verdicts. */
 void rpc_auth_clear(rpc_server *server);

@@ -1,4 +1,5 @@
-/* Walks every row of the authorisation table with every kind of caller, against rules written down here a second time. */
+/* Walks every row of the authorisation table with every kind of caller, against rules written down here a second time.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,10 @@ typedef struct request_type {
     const ProtobufCMessageDescriptor *desc;
 } request_type;
 
-#define R(service, method, message) {"/org.packetbroker." service "/" method, &pb__##message##__descriptor}
+#define R(service, method, message)                                           \
+    {                                                                         \
+        "/org.packetbroker." service "/" method, &pb__##message##__descriptor \
+    }
 static const request_type types[] = {
     R("iam.v1.NetworkRegistry", "ListNetworks", iam__v1__list_networks_request),
     R("iam.v1.NetworkRegistry", "CreateNetwork", iam__v1__create_network_request),
@@ -152,14 +156,22 @@ static const rpc_principal tenant = {
 static const char *expected_subjects(const char *path)
 {
     static const char *const table[][2] = {
-        {"NetworkRegistry/ListNetworks", "ACN"},          {"NetworkRegistry/GetNetwork", "ACN"},
-        {"NetworkRegistry/UpdateNetworkListed", "AN"},    {"NetworkRegistry/", "A"},
-        {"TenantRegistry/ListTenants", "AN"},             {"TenantRegistry/CreateTenant", "AN"},
-        {"TenantRegistry/GetTenant", "ACNT"},             {"TenantRegistry/", "ANT"},
-        {"NetworkAPIKeyVault/CreateAPIKey", "?AN"},       {"NetworkAPIKeyVault/UpdateAPIKeyState", "A"},
-        {"NetworkAPIKeyVault/", "AN"},                    {"PolicyManager/Set", "NT"},
-        {"PolicyManager/ListNetworksWithPolicy", "ANT"},  {"PolicyManager/", "ACNT"},
-        {"ForwarderData/", "NT"},                         {"HomeNetworkData/", "NT"},
+        {"NetworkRegistry/ListNetworks", "ACN"},
+        {"NetworkRegistry/GetNetwork", "ACN"},
+        {"NetworkRegistry/UpdateNetworkListed", "AN"},
+        {"NetworkRegistry/", "A"},
+        {"TenantRegistry/ListTenants", "AN"},
+        {"TenantRegistry/CreateTenant", "AN"},
+        {"TenantRegistry/GetTenant", "ACNT"},
+        {"TenantRegistry/", "ANT"},
+        {"NetworkAPIKeyVault/CreateAPIKey", "?AN"},
+        {"NetworkAPIKeyVault/UpdateAPIKeyState", "A"},
+        {"NetworkAPIKeyVault/", "AN"},
+        {"PolicyManager/Set", "NT"},
+        {"PolicyManager/ListNetworksWithPolicy", "ANT"},
+        {"PolicyManager/", "ACNT"},
+        {"ForwarderData/", "NT"},
+        {"HomeNetworkData/", "NT"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (strstr(path, table[i][0]) != NULL) {
@@ -302,7 +314,8 @@ static int teardown(void **state)
 
 enum { NOW_S = 1800000000 };
 
-static lpx_err verify(fixture *f, const char *token_id, const char *issuer, int64_t expires_s, rpc_principal *who)
+static lpx_err verify_at(fixture *f, const char *token_id, const char *issuer, int64_t expires_s, int64_t now_s,
+                         rpc_principal *who)
 {
     jwt_claims claims = {.issuer = lpx_str_of(issuer),
                          .token_id = lpx_str_of(token_id),
@@ -315,7 +328,12 @@ static lpx_err verify(fixture *f, const char *token_id, const char *issuer, int6
     lpx_str token;
     lpx_note note;
     assert_int_equal(jwt_sign(f->key, &claims, &f->arena, &token).code, LPX_OK);
-    return rpc_auth_token(f->snapshot, token, (lpx_utc){NOW_S * INT64_C(1000000)}, &f->arena, who, &note);
+    return rpc_auth_token(f->snapshot, token, (lpx_utc){now_s * INT64_C(1000000)}, &f->arena, who, &note);
+}
+
+static lpx_err verify(fixture *f, const char *token_id, const char *issuer, int64_t expires_s, rpc_principal *who)
+{
+    return verify_at(f, token_id, issuer, expires_s, NOW_S, who);
 }
 
 #define ULID "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -342,8 +360,10 @@ static void bad_tokens_are_refused(void **state)
     fixture *f = *state;
     rpc_principal who;
     lpx_note note;
-    assert_int_equal(verify(f, ULID "-DDDDDDDDDDDDDDDD", ISSUER, NOW_S + 3600, &who).reason, RPC_KEY_REVOKED);
-    assert_int_equal(verify(f, ULID, ISSUER, NOW_S + 3600, &who).reason, RPC_KEY_REVOKED);
+    assert_int_equal(verify_at(f, ULID "-DDDDDDDDDDDDDDDD", ISSUER, NOW_S + 3600, NOW_S + 60, &who).reason,
+                     RPC_KEY_REVOKED);
+    assert_int_equal(verify_at(f, ULID, ISSUER, NOW_S + 3600, NOW_S + 60, &who).reason, RPC_KEY_REVOKED);
+    assert_int_equal(verify(f, ULID "-DDDDDDDDDDDDDDDD", ISSUER, NOW_S + 3600, &who).reason, RPC_KEY_NOT_YET);
     assert_int_equal(verify(f, ULID "-AAAAAAAAAAAAAAAA", "https://evil", NOW_S + 3600, &who).code, LPX_UNAUTHENTICATED);
     assert_int_equal(verify(f, ULID "-AAAAAAAAAAAAAAAA", ISSUER, NOW_S - 100, &who).code, LPX_UNAUTHENTICATED);
     lpx_utc now = {NOW_S * INT64_C(1000000)};
@@ -364,7 +384,8 @@ static void basic_is_split(void **state)
     lpx_str user, password;
     assert_int_equal(rpc_auth_split_basic(LPX_STR("Basic YWRtaW46YTpi"), &f->arena, &user, &password).code, LPX_OK);
     assert_true(lpx_str_is(user, "admin") && lpx_str_is(password, "a:b"));
-    assert_int_equal(rpc_auth_split_basic(LPX_STR("Basic !!"), &f->arena, &user, &password).reason, RPC_BASIC_MALFORMED);
+    assert_int_equal(rpc_auth_split_basic(LPX_STR("Basic !!"), &f->arena, &user, &password).reason,
+                     RPC_BASIC_MALFORMED);
     assert_int_equal(rpc_auth_split_basic(LPX_STR("Basic YWRtaW4="), &f->arena, &user, &password).reason,
                      RPC_BASIC_MALFORMED);
     assert_false(rpc_auth_check_admin(f->snapshot, LPX_STR("nobody"), LPX_STR("x")));

@@ -6,7 +6,7 @@
 
 typedef struct rpc_server_opts {
     io_loop *loop;
-    store *store;                /* for transaction methods; borrowed */
+    store *store;                 /* for transaction methods; borrowed */
     io_workers *password_workers; /* for administrators' passwords; borrowed */
     const grpc_server_opts *grpc; /* NULL: defaults */
 } rpc_server_opts;
@@ -16,7 +16,8 @@ LPX_RESULT rpc_server_new(const rpc_server_opts *opts, rpc_server **out);
 /** Add methods; the table is borrowed. A method without a rule in rpc/authz.c is refused.
  * @err INTERNAL: BASE_INTERNAL (note names the method) */
 LPX_RESULT rpc_server_add(rpc_server *server, const rpc_method *methods, size_t count, lpx_note *note);
-/** Use this snapshot from now on (takes a reference); streams whose key is no longer approved end with UNAUTHENTICATED. */
+/** Use this snapshot from now on (takes a reference); streams whose key is no longer approved end with UNAUTHENTICATED.
+ */
 void rpc_server_set_auth(rpc_server *server, rpc_auth_snapshot *snapshot);
 /** The gRPC server underneath, to listen and to drain. */
 grpc_server *rpc_server_grpc(rpc_server *server);

@@ -78,6 +78,18 @@ def test_a_change_on_one_node_acts_on_the_other(nodes, pb):
     assert stream.error is not None
 
 
+@pytest.mark.parametrize("other", [0, 1])
+def test_a_new_key_works_at_once_on_every_node(nodes, pb, other):
+    """The token is there before the change feed has told of the key: the call waits for it instead of failing."""
+    admin, node = Admin(nodes[0]), nodes[other]
+    net_id = 0xC00058 + other
+    admin.create_network(net_id)
+    for _ in range(20):
+        member = Member(node, admin.create_key(net_id), net_id, "", "")
+        member.set_default_policy("J", "J")
+        member.subscribe_home("g").close()
+
+
 def test_a_killed_node_loses_nothing(nodes, pb):
     first, second = nodes
     admin = Admin(second)
