@@ -107,7 +107,10 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
     for (unsigned i = 0; i < app->shard_count; i++) {
         loops[i] = app->shards[i].loop;
     }
+    char host[256] = "lpx";
+    (void)gethostname(host, sizeof host - 1);
     router_opts opts = {.store = app->store,
+                        .name = host,
                         .default_open = conf_word(app->conf, "control.default-policy") == 0,
                         .loopback = conf_bool(app->conf, "router.loopback"),
                         .queue_messages = (uint32_t)conf_int(app->conf, "router.queue-messages"),

@@ -2,6 +2,8 @@
 #pragma once
 
 enum {
+    ROUTER_NAME_BYTES = 64, /* of the exchange, in every delivered message */
+
     /* One loop per core; the counters and mail boxes of a loop are a few KiB. */
     ROUTER_MAX_LOOPS = 64,
 

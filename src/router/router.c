@@ -74,6 +74,7 @@ lpx_err router_new(const router_opts *opts, io_loop *const *loops, unsigned loop
         return lpx_err_of(BASE_NO_MEMORY);
     }
     self->opts = *opts;
+    (void)snprintf(self->name, sizeof self->name, "%s", opts->name != NULL ? opts->name : "lpx");
     self->limits = limits;
     lpx_err err = fill_router(self, loops, loop_count, note);
     if (lpx_failed(err)) {

@@ -12,6 +12,7 @@ typedef struct router router;
 /** What a router is made with. */
 typedef struct router_opts {
     store *store;            /* borrowed until router_free; NULL: empty tables for ever (tests of the surroundings) */
+    const char *name;        /* of this exchange in the hops of a message, copied; NULL: "lpx" */
     bool default_open;       /* no policy anywhere: everything is allowed (true) or nothing (false) */
     bool loopback;           /* deliver a network's own traffic back to it, if policy allows */
     uint32_t queue_messages; /* limits of the queue of one subscription; 0: the default in router/limits.h */

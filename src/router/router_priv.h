@@ -123,6 +123,7 @@ typedef struct router_loader {
 
 struct router {
     router_opts opts;
+    char name[ROUTER_NAME_BYTES];
     router_queue_limits limits;
     unsigned shard_count;
     router_shard *shards[ROUTER_MAX_LOOPS];

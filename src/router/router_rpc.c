@@ -74,6 +74,29 @@ static Google__Protobuf__Timestamp timestamp_of(lpx_utc t)
     return out;
 }
 
+/* The hop from the publisher to this exchange. Where the publisher sits (its address) is nobody else's business. */
+typedef struct hop_room {
+    Google__Protobuf__Timestamp received_at;
+    Pb__V3__RouteHop hop, *list[1];
+} hop_room;
+
+static void make_hop(passage *p, router_endpoint sender, hop_room *room, bool *ok)
+{
+    static char agent[] = "lpx";
+    room->received_at = timestamp_of(io_loop_now(p->shard->loop).utc);
+    pb__v3__route_hop__init(&room->hop);
+    room->hop.received_at = &room->received_at;
+    room->hop.sender_name =
+        lpx_arena_printf(p->effects.arena, "%06X%s%.*s%s%.*s", (unsigned)sender.net_id,
+                         sender.tenant_id.len > 0 ? "/" : "", (int)sender.tenant_id.len, sender.tenant_id.ptr,
+                         sender.cluster_id.len > 0 ? "@" : "", (int)sender.cluster_id.len, sender.cluster_id.ptr);
+    room->hop.receiver_name = p->shard->router->name;
+    room->hop.receiver_agent = agent;
+    room->hop.protocol = PB__V3__PROTOCOL__GRPC;
+    room->list[0] = &room->hop;
+    *ok = *ok && room->hop.sender_name != NULL;
+}
+
 /* Encoded message as shared bytes. */
 static lpx_err share(router_shard *shard, const ProtobufCMessage *message, lpx_shared **out)
 {
@@ -106,6 +129,10 @@ static lpx_err encode_uplink(passage *p, const router_delivery *d, lpx_shared **
     routed.home_network_tenant_id = cstr(arena, d->home.tenant_id, &ok);
     routed.home_network_cluster_id = cstr(arena, d->home.cluster_id, &ok);
     routed.message = (Pb__V3__UplinkMessage *)(uintptr_t)message;
+    hop_room hop;
+    make_hop(p, p->forwarder, &hop, &ok);
+    routed.n_hops = 1;
+    routed.hops = hop.list;
     return ok ? share(p->shard, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
 }
 
@@ -127,6 +154,10 @@ static lpx_err encode_downlink(passage *p, const router_delivery *d, lpx_shared 
     routed.forwarder_tenant_id = cstr(arena, p->forwarder.tenant_id, &ok);
     routed.forwarder_cluster_id = cstr(arena, p->forwarder.cluster_id, &ok);
     routed.message = (Pb__V3__DownlinkMessage *)(uintptr_t)message;
+    hop_room hop;
+    make_hop(p, d->home, &hop, &ok);
+    routed.n_hops = 1;
+    routed.hops = hop.list;
     return ok ? share(p->shard, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
 }
 

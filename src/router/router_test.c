@@ -245,7 +245,12 @@ static void an_uplink_arrives_as_it_should(void **state)
     assert_int_equal(up->home_network_net_id, 66);
     assert_string_equal(up->home_network_tenant_id, "");
     assert_string_equal(up->home_network_cluster_id, "eu1");
-    assert_int_equal(up->n_hops, 0);
+    assert_int_equal(up->n_hops, 1);
+    assert_string_equal(up->hops[0]->sender_name, "000013/fwd@eu1");
+    assert_string_equal(up->hops[0]->sender_address, "");
+    assert_string_equal(up->hops[0]->receiver_name, "lpx");
+    assert_int_equal(up->hops[0]->protocol, PB__V3__PROTOCOL__GRPC);
+    assert_int_equal(up->hops[0]->received_at->seconds, up->time->seconds);
     assert_non_null(up->time);
     assert_true(up->time->seconds > 1600000000 && up->time->nanos >= 0 && up->time->nanos < 1000000000);
     assert_int_equal(up->message->phy_payload->plain.len, sizeof data_uplink);
