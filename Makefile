@@ -13,7 +13,7 @@ help:
 	@echo "make fuzz    run every fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make soak    long runs: replay, restarts, many subscribers"
 	@echo "make bench   costs per call, printed and written to bench/results.json"
-	@echo "make install put lpxd and lpx under PREFIX (default /usr/local)"
+	@echo "make install put lpxd and lpx under /usr/local (DESTDIR=... for packaging)"
 
 build/build.ninja:
 	@tools/bootstrap build

@@ -19,12 +19,14 @@ static const char usage[] =
     "\n"
     "Without any setting it makes a data folder, its own CA and an administrator, and listens on this machine alone.\n"
     "A setting a.b-c is a.b-c in the file (YAML), LPX_A_B_C in the environment and --a.b-c on the command line; the\n"
-    "command line wins over the environment, the environment over the file. SIGHUP reads certificates and settings again;\n"
+    "command line wins over the environment, the environment over the file. SIGHUP reads certificates and settings "
+    "again;\n"
     "SIGTERM lets open calls finish and ends.\n"
     "\n"
     "Examples:\n"
     "  lpxd\n"
-    "  lpxd --data.dir /srv/lpx --grpc.listen 0.0.0.0:1900 --http.listen 0.0.0.0:1901 --tls.names exchange.example.org\n"
+    "  lpxd --data.dir /srv/lpx --grpc.listen 0.0.0.0:1900 --http.listen 0.0.0.0:1901 --tls.names "
+    "exchange.example.org\n"
     "  lpxd --config /etc/lpx/lpxd.yaml --store.url postgresql://lpx@db.example.org/lpx\n"
     "\n";
 

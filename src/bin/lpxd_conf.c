@@ -39,7 +39,10 @@ static const conf_option routing[] = {
 };
 /* clang-format on */
 
-#define TABLE(heading, rows) {.title = (heading), .options = (rows), .count = sizeof(rows) / sizeof((rows)[0])}
+#define TABLE(heading, rows)                                                             \
+    {                                                                                    \
+        .title = (heading), .options = (rows), .count = sizeof(rows) / sizeof((rows)[0]) \
+    }
 
 static const conf_table general_table = TABLE("General", general);
 static const conf_table listen_table = TABLE("Listeners", listen);

@@ -8,7 +8,8 @@
 static void get_jwks(void *ctx, http1_request *request)
 {
     lpxd *app = ctx;
-    static const http1_header headers[] = {{"Cache-Control", {"public, max-age=600", sizeof "public, max-age=600" - 1}}};
+    static const http1_header headers[] = {
+        {"Cache-Control", {"public, max-age=600", sizeof "public, max-age=600" - 1}}};
     http1_answer answer = {.status = 200,
                            .content_type = "application/json",
                            .headers = headers,
@@ -40,8 +41,9 @@ static void post_token(void *ctx, http1_request *request)
                            .authorization = http1_request_header(request, "Authorization"),
                            .body = http1_request_body(request)};
     if (lpx_failed(iam_token_request(app->iam, http1_request_loop(request), &form, answer_token, request))) {
-        static const char busy[] = "{\"error\":\"temporarily_unavailable\","
-                                   "\"error_description\":\"The exchange has too many token requests waiting; try again.\"}";
+        static const char busy[] =
+            "{\"error\":\"temporarily_unavailable\","
+            "\"error_description\":\"The exchange has too many token requests waiting; try again.\"}";
         iam_token_answer answer = {.status = 503, .json = LPX_STR(busy)};
         answer_token(request, &answer);
     }
@@ -76,11 +78,12 @@ lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
         {.method = "GET", .path = "/.well-known/jwks.json", .handler = get_jwks, .ctx = app},
         {.method = "POST", .path = "/token", .max_body_bytes = FORM_BYTES, .handler = post_token, .ctx = app},
     };
-    return lpxd_http_serve(app, &(lpxd_http_opts){.setting = "http.listen",
-                                                  .protocol = "https",
-                                                  .tls = app->http_tls,
-                                                  .server = &opts,
-                                                  .routes = routes,
-                                                  .route_count = sizeof routes / sizeof routes[0]},
+    return lpxd_http_serve(app,
+                           &(lpxd_http_opts){.setting = "http.listen",
+                                             .protocol = "https",
+                                             .tls = app->http_tls,
+                                             .server = &opts,
+                                             .routes = routes,
+                                             .route_count = sizeof routes / sizeof routes[0]},
                            &app->http, note);
 }

@@ -59,8 +59,8 @@ static void sink(void *ctx, lpx_log_level level, const char *event, const lpx_fi
     (void)lpx_utc_format((lpx_utc){(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000}, stamp);
     lpx_writer w;
     lpx_writer_init(&w, (lpx_space){.ptr = line, .len = sizeof line - 2});
-    lpx_writer_printf(&w, json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "time=%s level=%s event=%s", stamp,
-                      level_names[level], event);
+    lpx_writer_printf(&w, json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "time=%s level=%s event=%s",
+                      stamp, level_names[level], event);
     for (size_t i = 0; i < count && w.len + 256 < w.room.len; i++) {
         put_key(&w, json, fields[i].key);
         put_value(&w, &fields[i]);

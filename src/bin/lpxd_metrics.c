@@ -58,10 +58,11 @@ lpx_err lpxd_metrics_start(lpxd *app, lpx_note *note)
         {.method = "GET", .path = "/livez", .handler = get_live, .ctx = app},
         {.method = "GET", .path = "/readyz", .handler = get_ready, .ctx = app},
     };
-    return lpxd_http_serve(app, &(lpxd_http_opts){.setting = "metrics.listen",
-                                                  .protocol = "http",
-                                                  .server = &opts,
-                                                  .routes = routes,
-                                                  .route_count = sizeof routes / sizeof routes[0]},
+    return lpxd_http_serve(app,
+                           &(lpxd_http_opts){.setting = "metrics.listen",
+                                             .protocol = "http",
+                                             .server = &opts,
+                                             .routes = routes,
+                                             .route_count = sizeof routes / sizeof routes[0]},
                            &app->metrics, note);
 }

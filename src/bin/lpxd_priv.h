@@ -37,7 +37,7 @@ struct lpxd {
     unsigned shard_count;
     unsigned draining; /* shards and servers that still have calls */
     bool serving, stopping;
-    int64_t drain_us; /* set before the shards are told to drain */
+    int64_t drain_us;                       /* set before the shards are told to drain */
     uint16_t grpc_ports[8], plain_ports[8]; /* as chosen by the first loop, by position in the setting */
 };
 

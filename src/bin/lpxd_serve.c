@@ -39,9 +39,8 @@ static void log_store(void *ctx, const char *text)
 
 static lpx_err open_store(lpxd *app, lpx_note *note)
 {
-    store_opts opts = {.url = app->home.store_url,
-                       .readers = (unsigned)conf_int(app->conf, "store.readers"),
-                       .report = log_store};
+    store_opts opts = {
+        .url = app->home.store_url, .readers = (unsigned)conf_int(app->conf, "store.readers"), .report = log_store};
     return store_open(&opts, &app->store, note);
 }
 
@@ -292,7 +291,8 @@ static void begin_stop(lpxd *app, int number)
 static void tell_change(void *ctx, const conf_option *option)
 {
     (void)ctx;
-    LPX_LOG(option->reloadable ? LPX_LOG_INFO : LPX_LOG_WARN, option->reloadable ? "setting_taken" : "setting_needs_restart",
+    LPX_LOG(option->reloadable ? LPX_LOG_INFO : LPX_LOG_WARN,
+            option->reloadable ? "setting_taken" : "setting_needs_restart",
             LPX_F_STR("name", lpx_str_of(option->name)));
 }
 
@@ -407,7 +407,8 @@ static void say_ready(const lpxd *app)
                  "  data folder        %s\n"
                  "  own CA             %s  (give it to clients)\n"
                  "  administrator      %s  (name and password)\n\n"
-                 "Next: `lpx demo` shows traffic; `lpx network create --help` makes a member; `lpxd --help` lists the settings.\n\n",
+                 "Next: `lpx demo` shows traffic; `lpx network create --help` makes a member; `lpxd --help` lists the "
+                 "settings.\n\n",
                  home->dir, home->ca_file, home->admin_file);
     (void)fflush(stdout);
 }
