@@ -221,7 +221,11 @@ static void on_call(void *ctx, grpc_call *grpc)
     call->server = server;
     call->grpc = grpc;
     call->entry = entry;
-    lpx_arena_init(&call->arena, RPC_CALL_ARENA_BYTES);
+    if (entry->method->txn != NULL) {
+        lpx_arena_init_wiped(&call->arena, RPC_CALL_ARENA_BYTES); /* secrets of keys and targets pass through */
+    } else {
+        lpx_arena_init(&call->arena, RPC_CALL_ARENA_BYTES);
+    }
     lpx_list_init(&call->stream_node);
     lpx_list_init(&call->wait_node);
     grpc_call_set_user(grpc, call);
