@@ -63,8 +63,10 @@ lpx_err lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **ou
     for (size_t i = 0; i < count; i++) {
         char address[300];
         (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
-        LPX_TRY(http1_server_listen(*out, address, opts->tls, NULL, note));
-        LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", addresses[i]),
+        uint16_t port = 0;
+        LPX_TRY(http1_server_listen(*out, address, opts->tls, &port, note));
+        lpxd_with_port(addresses[i], port, address, sizeof address);
+        LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", lpx_str_of(address)),
                 LPX_F_STR("protocol", lpx_str_of(opts->protocol)));
     }
     return LPX_SUCCESS;

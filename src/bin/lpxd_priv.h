@@ -51,6 +51,8 @@ typedef struct lpxd_http_opts {
     size_t route_count;
 } lpxd_http_opts;
 
+/** Write "host:port" with another port to out, cut at room bytes. */
+void lpxd_with_port(lpx_str address, uint16_t port, char *out, size_t room);
 /** Make an HTTP server on the first loop; none when the setting is empty. */
 LPX_RESULT lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **out, lpx_note *note);
 /** Serve metrics, /livez and /readyz on the first loop. */

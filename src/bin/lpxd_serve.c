@@ -137,8 +137,7 @@ static lpx_err add_methods(lpxd *app, rpc_server *rpc, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-/* "host:port" with another port. */
-static void with_port(lpx_str address, uint16_t port, char *out, size_t room)
+void lpxd_with_port(lpx_str address, uint16_t port, char *out, size_t room)
 {
     size_t host_len = address.len;
     while (host_len > 0 && address.ptr[host_len - 1] != ':') {
@@ -159,11 +158,11 @@ static lpx_err listen_all(lpxd *app, lpxd_shard *shard, const char *setting, io_
         if (first) {
             (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
         } else {
-            with_port(addresses[i], ports[i], address, sizeof address);
+            lpxd_with_port(addresses[i], ports[i], address, sizeof address);
         }
         LPX_TRY(grpc_server_listen(rpc_server_grpc(shard->rpc), address, tls, &ports[i], note));
         if (first) {
-            with_port(addresses[i], ports[i], address, sizeof address);
+            lpxd_with_port(addresses[i], ports[i], address, sizeof address);
             LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", lpx_str_of(address)),
                     LPX_F_STR("protocol", lpx_str_of(tls != NULL ? "grpc+tls" : "grpc")));
         }

@@ -397,11 +397,11 @@ static void conn_linger(io_conn *conn)
     conn->events->on_close(conn->ctx, why, &note);
 }
 
-/* The one write of the turn. */
-static void conn_push(io_conn *conn)
+/* One fill and one write. @return true when there is more to fill and the socket takes it */
+static bool conn_push_once(io_conn *conn)
 {
     if (conn->blocked) {
-        return;
+        return false;
     }
     bool user_side = conn->state == CONN_OPEN || conn->state == CONN_FLUSHING;
     if (user_side && conn->want_fill) {
@@ -412,16 +412,30 @@ static void conn_push(io_conn *conn)
         io_conn_tls_goodbye(conn);
     }
     if (conn->state == CONN_GONE || conn->state == CONN_ENDING) {
-        return;
+        return false;
     }
     int error = conn_send(conn);
     if (error != 0) {
         conn_send_failed(conn, error);
-    } else if (conn->state == CONN_FLUSHING && !io_conn_has_unsent(conn)) {
-        conn_linger(conn);
-    } else if (conn->want_fill && !conn->blocked && conn->state == CONN_OPEN) {
-        io_loop_at_turn_end(conn->loop, &conn->hook);
+        return false;
     }
+    if (conn->state == CONN_FLUSHING && !io_conn_has_unsent(conn)) {
+        conn_linger(conn);
+        return false;
+    }
+    return conn->want_fill && !conn->blocked && conn->state == CONN_OPEN;
+}
+
+/* The write of the turn; several when there is more than one fill holds, so that a connection which is owed much is not
+ * held to one fill while a turn takes in far more for it. */
+static void conn_push(io_conn *conn)
+{
+    for (unsigned i = 0; i < IO_FILLS_PER_TURN; i++) {
+        if (!conn_push_once(conn)) {
+            return;
+        }
+    }
+    io_loop_at_turn_end(conn->loop, &conn->hook);
 }
 
 static void conn_turn_end(io_hook *hook)

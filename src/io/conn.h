@@ -40,7 +40,8 @@ LPX_RESULT io_connect(io_loop *loop, const char *address, io_tls *tls, const io_
                       io_conn **out, lpx_note *note);
 
 /** Ask for fill() at the end of this turn, or when the socket takes bytes again. A fill that added 32 KiB or more is
- * asked again in the next turn without this. Harmless before on_open (fill then comes after it) and after a close. */
+ * asked again without this, in the same turn while the socket takes bytes, else in a later one. Harmless before on_open
+ * (fill then comes after it) and after a close. */
 void io_conn_want_write(io_conn *conn);
 /** Stop or go on reading (back-pressure). */
 void io_conn_set_reading(io_conn *conn, bool reading);

@@ -6,7 +6,10 @@ enum {
     IO_READ_BYTES = 64 * 1024,
     /* Read from one connection in one turn, so that a fast peer does not starve the others. */
     IO_READ_BYTES_PER_TURN = 256 * 1024,
-    /* A fill that adds this much probably stopped at its own limit and is asked again in the next turn. */
+    /* Fills and writes of one connection in one turn, while the socket takes all: a turn may take in several times what
+     * one fill holds for a single subscriber, and more would keep the others waiting. */
+    IO_FILLS_PER_TURN = 16,
+    /* A fill that adds this much probably stopped at its own limit and is asked again. */
     IO_FILL_AGAIN_BYTES = 32 * 1024,
     /* Most that may wait in one connection: one fill (64 KiB asked for) plus the largest message that a fill may end
      * with (16 MiB and framing) plus TLS overhead. */
