@@ -28,8 +28,8 @@ enum {
     ROUTER_COPIES_KEPT = 8,
     /* An encoding buffer larger than this is not kept for the next message. */
     ROUTER_SCRATCH_KEEP_BYTES = 1 << 20,
-    /* A whole message with its envelope, for the encoding buffer. */
-    ROUTER_MESSAGE_BYTES = 20 << 20,
+    /* A whole message with its envelope: clients take no more, a larger one would end a subscriber's stream. */
+    ROUTER_MESSAGE_BYTES = 16 << 20,
 
     /* Open subscriptions in the exchange, and those of one network or tenant: each may get a copy of one message. */
     ROUTER_MAX_SUBS = 65536,

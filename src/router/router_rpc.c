@@ -103,12 +103,13 @@ static lpx_err share(router_shard *shard, const ProtobufCMessage *message, lpx_s
     lpx_buf *buf = &shard->scratch;
     lpx_buf_clear(buf);
     pb_append(message, buf);
-    *out = lpx_buf_failed(buf) ? NULL : lpx_shared_new(lpx_buf_view(buf));
+    bool fits = !lpx_buf_failed(buf);
+    *out = fits ? lpx_shared_new(lpx_buf_view(buf)) : NULL;
     if (buf->room > ROUTER_SCRATCH_KEEP_BYTES) {
         lpx_buf_fini(buf);
         lpx_buf_init(buf, ROUTER_MESSAGE_BYTES);
     }
-    return *out != NULL ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
+    return *out != NULL ? LPX_SUCCESS : lpx_err_of(fits ? BASE_NO_MEMORY : ROUTER_TOO_LARGE);
 }
 
 static lpx_err encode_uplink(passage *p, const router_delivery *d, lpx_shared **out)

@@ -60,10 +60,10 @@ static const rpc_rule rules[] = {
     {POLICIES "ListNetworksWithPolicy",   A | N | T,       READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
     {FORWARDER "Publish",                 N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
     {FORWARDER "Subscribe",               N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
-    {FORWARDER "ReportDownlinkMessageDeliveryState", N | T, WRITE_TRAFFIC,       RPC_SCOPE_FIELDS,  "state_change.forwarder_net_id", "state_change.forwarder_tenant_id", "state_change.forwarder_cluster_id"},
+    {FORWARDER "ReportDownlinkMessageDeliveryState", N | T, WRITE_TRAFFIC,       RPC_SCOPE_REPORT,  "state_change.forwarder_net_id", "state_change.forwarder_tenant_id", "state_change.forwarder_cluster_id"},
     {HOME "Publish",                      N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", "home_network_cluster_id"},
     {HOME "Subscribe",                    N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", "home_network_cluster_id"},
-    {HOME "ReportUplinkMessageDeliveryState", N | T,       WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "state_change.home_network_net_id", "state_change.home_network_tenant_id", "state_change.home_network_cluster_id"},
+    {HOME "ReportUplinkMessageDeliveryState", N | T,       WRITE_TRAFFIC,        RPC_SCOPE_REPORT,  "state_change.home_network_net_id", "state_change.home_network_tenant_id", "state_change.home_network_cluster_id"},
 };
 /* clang-format on */
 
@@ -157,7 +157,10 @@ static lpx_err check_resource(const rpc_rule *rule, const rpc_principal *who, co
     if (who->subject == RPC_TENANT && rule->tenant_field != NULL) {
         LPX_TRY(check_text(request, rule->tenant_field, who->tenant_id, note));
     }
-    if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL) {
+    lpx_str cluster;
+    bool unnamed =
+        rule->scope == RPC_SCOPE_REPORT && pb_get_text(request, rule->cluster_field, &cluster) && cluster.len == 0;
+    if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL && !unnamed) {
         LPX_TRY(check_text(request, rule->cluster_field, who->cluster_id, note));
     }
     return LPX_SUCCESS;

@@ -11,6 +11,7 @@
 typedef enum rpc_scope {
     RPC_SCOPE_NONE,   /* the call names no resource */
     RPC_SCOPE_FIELDS, /* the named fields must be the caller's own */
+    RPC_SCOPE_REPORT, /* as FIELDS, but the cluster may be empty: it is copied from a message whose route names none */
     RPC_SCOPE_FILTER, /* the named fields narrow a list: a caller who leaves them out sees its own (the handler narrows)
                        */
     RPC_SCOPE_HANDLER, /* the resource is known only to the store: the handler compares */
