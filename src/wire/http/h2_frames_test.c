@@ -515,7 +515,8 @@ static const broken_row broken_rows[] = {
     {"WINDOW_UPDATE of 0 on the connection", WINDOW, 0, 0, "\0\0\0\0", 4, 1, -1},
     {"window overflow on the connection", WINDOW, 0, 0, "\x7f\xff\xff\xff", 4, 3, -1},
     {"window overflow on a stream", WINDOW, 0, 1, "\x7f\xff\xff\xff", 4, -1, 3},
-    {"RST_STREAM of an idle stream", RST, 0, 9, "\0\0\0\x08", 4, 1, -1},
+    {"RST_STREAM of an idle stream, too long", RST, 0, 9, "\0\0\0\x08\0", 5, 6, -1},
+    {"RST_STREAM of an idle stream of ours", RST, 0, 8, "\0\0\0\x08", 4, 1, -1},
     {"RST_STREAM on stream 0", RST, 0, 0, "\0\0\0\x08", 4, 1, -1},
     {"padding longer than DATA", DATA, 8, 1, "\x09x", 2, 1, -1},
     {"GOAWAY on a stream", GOAWAY, 0, 1, "\0\0\0\0\0\0\0\0", 8, 1, -1},
@@ -539,6 +540,31 @@ static void test_broken_frames(void **state)
         assert_true(lpx_failed(h2_session_why(p.end.session, &note)) == (row->goaway != -1));
         peer_fini(&p);
     }
+}
+
+/* gRPC's C core resets a stream whose head it has not sent; those of others live on. */
+static void test_reset_before_head(void **state)
+{
+    (void)state;
+    static const lpx_bytes cancel = {(const uint8_t *)"\0\0\0\x08", 4};
+    peer p;
+    peer_init(&p);
+    put_headers(&p.in, 1, 0, good);
+    put_frame(&p.in, RST, 0, 9, cancel);
+    put_frame(&p.in, RST, 0, 11, cancel);
+    put_headers(&p.in, 13, 0, good);
+    peer_run(&p);
+    assert_int_equal(sent_code(&p, GOAWAY), -1);
+    assert_int_equal(h2_session_streams(p.end.session), 2);
+    put_frame(&p.in, RST, 0, 13, cancel); /* a stream that was opened is reset as ever */
+    peer_run(&p);
+    assert_int_equal(h2_session_streams(p.end.session), 1);
+    for (int i = 0; i < H2_RESET_BURST + 10; i++) {
+        put_frame(&p.in, RST, 0, 1001, cancel);
+    }
+    peer_run(&p);
+    assert_int_equal(sent_code(&p, GOAWAY), H2_ENHANCE_YOUR_CALM);
+    peer_fini(&p);
 }
 
 static void test_not_http2(void **state)
@@ -666,6 +692,7 @@ int h2_frames_tests(void)
         cmocka_unit_test(test_unread_answers),
         cmocka_unit_test(test_unread_refusals),
         cmocka_unit_test(test_broken_frames),
+        cmocka_unit_test(test_reset_before_head),
         cmocka_unit_test(test_not_http2),
         cmocka_unit_test(test_stream_limit),
         cmocka_unit_test(test_interim_answer),

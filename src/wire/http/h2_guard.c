@@ -35,7 +35,11 @@ static void credit_add(h2_guard *guard, h2_flood kind, int64_t add_us)
 void h2_guard_init(h2_guard *guard, size_t preface_bytes, int64_t min_ping_interval_us, lpx_mono now)
 {
     *guard = (h2_guard){
-        .preface_left = preface_bytes, .min_ping_interval_us = min_ping_interval_us, .sent_since_ping = true};
+        .preface_left = preface_bytes,
+        .min_ping_interval_us = min_ping_interval_us,
+        .sent_since_ping = true,
+        .server = preface_bytes > 0,
+    };
     for (unsigned kind = 0; kind < H2_FLOOD_KINDS; kind++) {
         guard->buckets[kind].credit_us = rates[kind].burst * cost_us((h2_flood)kind);
         guard->buckets[kind].at_us = now.us;
@@ -55,10 +59,12 @@ bool h2_guard_take(h2_guard *guard, h2_flood kind, lpx_mono now)
     return true;
 }
 
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
+enum { FRAME_HEAD_BYTES = 9, RESET_BYTES = 4 };
+
 /* Which kind a frame counts as; H2_FLOOD_KINDS for those that carry calls or are bounded elsewhere. */
 static h2_flood kind_of(h2_guard *guard, size_t len, uint8_t type, uint8_t flags)
 {
-    enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
     switch (type) {
     case DATA:
         return len == 0 && (flags & 1) == 0 ? H2_FLOOD_OF_EMPTY_DATA : H2_FLOOD_KINDS;
@@ -90,8 +96,21 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-h2_flood h2_guard_scan(h2_guard *guard, lpx_bytes in, lpx_mono now)
+/* Is the frame whose head was just read a reset of a client's stream that no head has opened? */
+static bool is_idle_reset(h2_guard *guard)
 {
+    const uint8_t *head = guard->frame_head;
+    uint32_t id = ((uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8]) & 0x7FFFFFFF;
+    if (head[3] == HEADERS && id > guard->last_stream) {
+        guard->last_stream = id;
+    }
+    return guard->server && head[3] == RST_STREAM && guard->payload_left == RESET_BYTES && id % 2 == 1 &&
+           id > guard->last_stream;
+}
+
+h2_scan h2_guard_scan(h2_guard *guard, lpx_bytes all, lpx_mono now)
+{
+    lpx_bytes in = all;
     while (in.len > 0) {
         size_t *skip = guard->preface_left > 0 ? &guard->preface_left : &guard->payload_left;
         size_t n = smaller(*skip, in.len);
@@ -112,10 +131,18 @@ h2_flood h2_guard_scan(h2_guard *guard, lpx_bytes in, lpx_mono now)
         guard->payload_left = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
         h2_flood kind = kind_of(guard, guard->payload_left, head[3], head[4]);
         if (kind != H2_FLOOD_KINDS && !h2_guard_take(guard, kind, now)) {
-            return kind;
+            return (h2_scan){.flood = kind};
+        }
+        if (is_idle_reset(guard) && want == FRAME_HEAD_BYTES && in.len >= RESET_BYTES) {
+            guard->payload_left = 0;
+            return (h2_scan){
+                .flood = H2_FLOOD_KINDS,
+                .pass = lpx_bytes_of(all.ptr, all.len - in.len - FRAME_HEAD_BYTES),
+                .rest = lpx_bytes_of(in.ptr + RESET_BYTES, in.len - RESET_BYTES),
+            };
         }
     }
-    return H2_FLOOD_KINDS;
+    return (h2_scan){.flood = H2_FLOOD_KINDS, .pass = all};
 }
 
 void h2_guard_ping_sent(h2_guard *guard)

@@ -221,6 +221,23 @@ static void look_for_end(h2_session *session)
     }
 }
 
+static void recv_all(h2_session *session, lpx_bytes in)
+{
+    while (in.len > 0 && !session->ending) {
+        h2_scan scan = h2_guard_scan(&session->guard, in, session->now);
+        if (scan.flood != H2_FLOOD_KINDS) {
+            h2_session_flooded(session, scan.flood);
+            return;
+        }
+        ssize_t rv = scan.pass.len > 0 ? nghttp2_session_mem_recv(session->ng, scan.pass.ptr, scan.pass.len) : 0;
+        if (rv < 0) {
+            fatal(session, (int)rv);
+            return;
+        }
+        in = scan.rest;
+    }
+}
+
 void h2_session_recv(h2_session *session, lpx_bytes in, lpx_mono now)
 {
     lpx_assert(!session->busy);
@@ -228,16 +245,8 @@ void h2_session_recv(h2_session *session, lpx_bytes in, lpx_mono now)
         return;
     }
     session->now = now;
-    h2_flood flood = h2_guard_scan(&session->guard, in, now);
-    if (flood != H2_FLOOD_KINDS) {
-        h2_session_flooded(session, flood);
-        return;
-    }
     session->busy = true;
-    ssize_t rv = nghttp2_session_mem_recv(session->ng, in.ptr, in.len);
-    if (rv < 0) {
-        fatal(session, (int)rv);
-    }
+    recv_all(session, in);
     if (session->unconsumed > 0) {
         (void)nghttp2_session_consume_connection(session->ng, session->unconsumed);
         session->unconsumed = 0;
