@@ -458,10 +458,11 @@ def test_a_join_request_is_told_whom_it_reached(world):
 def test_short_deadlines_hurt_nobody_else(world):
     stream = world.settled(world.home.subscribe_home("g"))
     request = world.pb.routing1.ListEffectivePoliciesRequest(home_network_net_id=world.home_id)
-    calls = [world.home.policies.ListEffectivePolicies.future(request, metadata=world.home.metadata, timeout=0.001)
-             for _ in range(50)]
-    for call in calls:
-        assert call.exception() is None or call.code() == Code.DEADLINE_EXCEEDED
+    for _ in range(10):  # some are cancelled before their head has left, and only their reset does
+        calls = [world.home.policies.ListEffectivePolicies.future(request, metadata=world.home.metadata, timeout=0.001)
+                 for _ in range(50)]
+        for call in calls:
+            assert call.exception() is None or call.code() == Code.DEADLINE_EXCEEDED
     sent = world.send(world.frame())
     got = stream.next()
     assert got is not None, stream.error
