@@ -121,11 +121,11 @@ static uint64_t read_counter(const router_counter *counter)
 
 static void add_counts(const router_shard_counts *from, unsigned way, router_counts *to)
 {
-    for (unsigned kind = 0; kind < ROUTER_KINDS; kind++) {
+    for (unsigned kind = 0; kind < TRAFFIC_KINDS; kind++) {
         to->published[way][kind] += read_counter(&from->published[way][kind]);
         to->routed[way][kind] += read_counter(&from->routed[way][kind]);
     }
-    for (unsigned reason = 0; reason < ROUTER_DROP_REASONS; reason++) {
+    for (unsigned reason = 0; reason < TRAFFIC_DROP_REASONS; reason++) {
         to->dropped[way][reason] += read_counter(&from->dropped[way][reason]);
     }
     for (unsigned outcome = 0; outcome < ROUTER_REPORT_OUTCOMES; outcome++) {
@@ -143,15 +143,15 @@ void router_count(const router *self, router_counts *out)
         .tables_failed = read_counter(&self->tables_failed),
     };
     for (unsigned i = 0; i < self->shard_count; i++) {
-        for (unsigned way = 0; way < ROUTER_DIRECTIONS; way++) {
+        for (unsigned way = 0; way < TRAFFIC_DIRECTIONS; way++) {
             add_counts(&self->shards[i]->counts, way, &sum);
         }
     }
     *out = sum;
 }
 
-static const char *const direction_names[ROUTER_DIRECTIONS] = {[ROUTER_UP] = "uplink", [ROUTER_DOWN] = "downlink"};
-static const char *const kind_names[ROUTER_KINDS] = {[ROUTER_JOIN] = "join", [ROUTER_DATA] = "data"};
+static const char *const direction_names[TRAFFIC_DIRECTIONS] = {[TRAFFIC_UP] = "uplink", [TRAFFIC_DOWN] = "downlink"};
+static const char *const kind_names[TRAFFIC_KINDS] = {[TRAFFIC_JOIN] = "join", [TRAFFIC_DATA] = "data"};
 static const char *const outcome_names[ROUTER_REPORT_OUTCOMES] = {
     [ROUTER_REPORT_SUCCESS] = "success",   [ROUTER_REPORT_ERROR] = "error",     [ROUTER_REPORT_PROGRESS] = "progress",
     [ROUTER_REPORT_REPEATED] = "repeated", [ROUTER_REPORT_UNKNOWN] = "unknown", [ROUTER_REPORT_LATE] = "late",
@@ -176,10 +176,10 @@ enum {
 };
 
 static const metric_table tables[TABLE_COUNT] = {
-    [TABLE_PUBLISHED] = {"lpx_router_published_messages_total", "kind", ROUTER_KINDS, false},
-    [TABLE_ROUTED] = {"lpx_router_routed_messages_total", "kind", ROUTER_KINDS, false},
+    [TABLE_PUBLISHED] = {"lpx_router_published_messages_total", "kind", TRAFFIC_KINDS, false},
+    [TABLE_ROUTED] = {"lpx_router_routed_messages_total", "kind", TRAFFIC_KINDS, false},
     [TABLE_SENT] = {"lpx_router_sent_messages_total", NULL, 1, false},
-    [TABLE_DROPPED] = {"lpx_router_dropped_messages_total", "reason", ROUTER_DROP_REASONS, false},
+    [TABLE_DROPPED] = {"lpx_router_dropped_messages_total", "reason", TRAFFIC_DROP_REASONS, false},
     [TABLE_REPORTS] = {"lpx_router_delivery_reports_total", "outcome", ROUTER_REPORT_OUTCOMES, false},
     [TABLE_OPEN] = {"lpx_router_subscriptions", NULL, 1, true},
 };
@@ -187,7 +187,7 @@ static const metric_table tables[TABLE_COUNT] = {
 static const char *second_label(unsigned table, unsigned second)
 {
     if (table == TABLE_DROPPED) {
-        return router_drop_name((router_drop_reason)second);
+        return traffic_drop_name((traffic_drop)second);
     }
     return table == TABLE_REPORTS ? outcome_names[second] : kind_names[second];
 }
@@ -195,10 +195,10 @@ static const char *second_label(unsigned table, unsigned second)
 static uint64_t table_value(const router_counts *counts, unsigned table, unsigned way, unsigned second)
 {
     const uint64_t values[TABLE_COUNT] = {
-        [TABLE_PUBLISHED] = second < ROUTER_KINDS ? counts->published[way][second] : 0,
-        [TABLE_ROUTED] = second < ROUTER_KINDS ? counts->routed[way][second] : 0,
+        [TABLE_PUBLISHED] = second < TRAFFIC_KINDS ? counts->published[way][second] : 0,
+        [TABLE_ROUTED] = second < TRAFFIC_KINDS ? counts->routed[way][second] : 0,
         [TABLE_SENT] = counts->sent[way],
-        [TABLE_DROPPED] = second < ROUTER_DROP_REASONS ? counts->dropped[way][second] : 0,
+        [TABLE_DROPPED] = second < TRAFFIC_DROP_REASONS ? counts->dropped[way][second] : 0,
         [TABLE_REPORTS] = second < ROUTER_REPORT_OUTCOMES ? counts->reports[way][second] : 0,
         [TABLE_OPEN] = counts->opened[way] - counts->closed[way],
     };
@@ -222,7 +222,7 @@ bool router_metric_get(const router_counts *counts, unsigned index, router_metri
 {
     unsigned left = index;
     for (unsigned table = 0; table < TABLE_COUNT; table++) {
-        unsigned rows = tables[table].count * ROUTER_DIRECTIONS;
+        unsigned rows = tables[table].count * TRAFFIC_DIRECTIONS;
         if (left < rows) {
             metric_of(counts, table, left, out);
             return true;

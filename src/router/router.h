@@ -3,9 +3,9 @@
  * snapshot, loaded from the store and sent to every loop (docs/adr/0002-snapshots-by-message.md). Level 6.
  * Thread: one router serves all loops; each function says who may call it. */
 #pragma once
-#include "router/router_types.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
+#include "traffic/traffic.h"
 
 typedef struct router router;
 
@@ -51,13 +51,13 @@ typedef enum router_report_outcome {
 
 /** Sums over all loops since the start. */
 typedef struct router_counts {
-    uint64_t published[ROUTER_DIRECTIONS][ROUTER_KINDS]; /* accepted from a publisher */
-    uint64_t routed[ROUTER_DIRECTIONS][ROUTER_KINDS];    /* copies given to subscriptions */
-    uint64_t sent[ROUTER_DIRECTIONS];                    /* copies written to streams */
-    uint64_t dropped[ROUTER_DIRECTIONS][ROUTER_DROP_REASONS];
-    uint64_t reports[ROUTER_DIRECTIONS][ROUTER_REPORT_OUTCOMES]; /* direction of the message that is reported on */
-    uint64_t opened[ROUTER_DIRECTIONS];                          /* subscriptions; open now: opened - closed */
-    uint64_t closed[ROUTER_DIRECTIONS];
+    uint64_t published[TRAFFIC_DIRECTIONS][TRAFFIC_KINDS]; /* accepted from a publisher */
+    uint64_t routed[TRAFFIC_DIRECTIONS][TRAFFIC_KINDS];    /* copies given to subscriptions */
+    uint64_t sent[TRAFFIC_DIRECTIONS];                     /* copies written to streams */
+    uint64_t dropped[TRAFFIC_DIRECTIONS][TRAFFIC_DROP_REASONS];
+    uint64_t reports[TRAFFIC_DIRECTIONS][ROUTER_REPORT_OUTCOMES]; /* direction of the message that is reported on */
+    uint64_t opened[TRAFFIC_DIRECTIONS];                          /* subscriptions; open now: opened - closed */
+    uint64_t closed[TRAFFIC_DIRECTIONS];
     uint64_t tables_loaded;
     uint64_t tables_failed;
 } router_counts;

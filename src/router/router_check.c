@@ -18,7 +18,7 @@ static const side report_forwarder_side = {"state_change.forwarder_net_id", "sta
 static const side report_home_side = {"state_change.home_network_net_id", "state_change.home_network_tenant_id",
                                       "state_change.home_network_cluster_id"};
 
-static lpx_err check_endpoint(const side *names, router_endpoint endpoint, lpx_note *note)
+static lpx_err check_endpoint(const side *names, traffic_endpoint endpoint, lpx_note *note)
 {
     LPX_TRY(lw_netid_check(endpoint.net_id, names->net, note));
     if (endpoint.tenant_id.len > 0) {
@@ -30,9 +30,9 @@ static lpx_err check_endpoint(const side *names, router_endpoint endpoint, lpx_n
     return LPX_SUCCESS;
 }
 
-static router_endpoint make_endpoint(uint32_t net_id, const char *tenant_id, const char *cluster_id)
+static traffic_endpoint make_endpoint(uint32_t net_id, const char *tenant_id, const char *cluster_id)
 {
-    return (router_endpoint){net_id, pb_str(tenant_id), pb_str(cluster_id)};
+    return (traffic_endpoint){net_id, pb_str(tenant_id), pb_str(cluster_id)};
 }
 
 /* ---- payloads ---- */
@@ -54,7 +54,7 @@ static lpx_err look_at_plain(lpx_bytes payload, router_uplink *out, lpx_note *no
     lw_phy phy;
     LPX_TRY(decode_payload(payload, "message.phy_payload.plain", &phy, note));
     if (phy.mtype == LW_JOIN_REQUEST) {
-        out->kind = ROUTER_JOIN;
+        out->kind = TRAFFIC_JOIN;
         out->join_eui = phy.join_request.join_eui.value;
         out->dev_eui = phy.join_request.dev_eui.value;
         return LPX_SUCCESS;
@@ -65,7 +65,7 @@ static lpx_err look_at_plain(lpx_bytes payload, router_uplink *out, lpx_note *no
                         "data uplink.",
                         lw_mtype_name(phy.mtype));
     }
-    out->kind = ROUTER_DATA;
+    out->kind = TRAFFIC_DATA;
     out->dev_addr = phy.data.dev_addr.value;
     out->f_port = phy.data.f_port;
     out->f_opts = phy.data.f_opts.len > 0;
@@ -77,7 +77,7 @@ static lpx_err look_at_teaser(const Pb__V3__PHYPayloadTeaser *teaser, router_upl
 {
     if (teaser != NULL && teaser->payload_case == PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_JOIN_REQUEST &&
         teaser->join_request != NULL) {
-        out->kind = ROUTER_JOIN;
+        out->kind = TRAFFIC_JOIN;
         out->join_eui = teaser->join_request->join_eui;
         out->dev_eui = teaser->join_request->dev_eui;
         return LPX_SUCCESS;
@@ -91,7 +91,7 @@ static lpx_err look_at_teaser(const Pb__V3__PHYPayloadTeaser *teaser, router_upl
         return lpx_fail(note, ROUTER_PAYLOAD_TYPE, "message.phy_payload.teaser.mac.f_port is %u; it must be 0 to 255.",
                         mac->f_port);
     }
-    out->kind = ROUTER_DATA;
+    out->kind = TRAFFIC_DATA;
     out->dev_addr = mac->dev_addr;
     out->f_port = mac->f_port;
     out->f_opts = mac->f_opts;
@@ -179,7 +179,7 @@ lpx_err router_check_downlink(const Pb__Routing__V1__PublishDownlinkMessageReque
                         "downlink.",
                         lw_mtype_name(phy.mtype));
     }
-    downlink.kind = data ? ROUTER_DATA : ROUTER_JOIN;
+    downlink.kind = data ? TRAFFIC_DATA : TRAFFIC_JOIN;
     downlink.f_port = data ? phy.data.f_port : 0;
     *out = downlink;
     return LPX_SUCCESS;
@@ -196,7 +196,7 @@ lpx_err router_check_forwarder(const Pb__Routing__V1__SubscribeForwarderRequest 
                                lpx_note *note)
 {
     router_sub_spec spec = {
-        .direction = ROUTER_DOWN,
+        .direction = TRAFFIC_DOWN,
         .endpoint = make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id),
         .group = pb_str(in->group),
     };
@@ -210,7 +210,7 @@ lpx_err router_check_home_network(const Pb__Routing__V1__SubscribeHomeNetworkReq
                                   router_sub_spec *out, lpx_note *note)
 {
     router_sub_spec spec = {
-        .direction = ROUTER_UP,
+        .direction = TRAFFIC_UP,
         .endpoint = make_endpoint(in->home_network_net_id, in->home_network_tenant_id, in->home_network_cluster_id),
         .group = pb_str(in->group),
         .filter_count = in->n_filters,
@@ -243,7 +243,7 @@ lpx_err router_check_uplink_report(const Pb__Routing__V1__UplinkMessageDeliveryS
         return lpx_fail(note, ROUTER_FIELD_MISSING, "state_change is missing.");
     }
     router_report report = {
-        .direction = ROUTER_UP,
+        .direction = TRAFFIC_UP,
         .id = pb_str(change->id),
         .forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id),
         .home =
@@ -267,7 +267,7 @@ lpx_err router_check_downlink_report(const Pb__Routing__V1__DownlinkMessageDeliv
     bool failed = change->result_case == PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_ERROR;
     bool has_result = change->result_case != PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT__NOT_SET;
     router_report report = {
-        .direction = ROUTER_DOWN,
+        .direction = TRAFFIC_DOWN,
         .id = pb_str(change->id),
         .forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id),
         .home =

@@ -28,9 +28,9 @@ LPX_RESULT router_check_home_network(const Pb__Routing__V1__SubscribeHomeNetwork
 
 /** What a delivery report says. */
 typedef struct router_report {
-    router_direction direction; /* of the message */
+    traffic_direction direction; /* of the message */
     lpx_str id;
-    router_endpoint forwarder, home;
+    traffic_endpoint forwarder, home;
     bool processed; /* the last state; else one on the way */
     bool failed;    /* processed, with an error */
     int error;      /* UplinkMessageProcessingError or DownlinkMessageProcessingError, if failed */

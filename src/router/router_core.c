@@ -34,7 +34,7 @@ static lpx_err add_delivery(router_effects *out, router_delivery delivery)
     return LPX_SUCCESS;
 }
 
-static lpx_err add_drop(router_effects *out, router_drop_reason reason, router_endpoint home)
+static lpx_err add_drop(router_effects *out, traffic_drop reason, traffic_endpoint home)
 {
     void *list = out->drops;
     LPX_TRY(grow(out->arena, &list, out->drop_count, &out->drop_room, sizeof *out->drops));
@@ -93,13 +93,13 @@ static router_sub *group_pick(const round *r, router_group *group)
     return group->subs[picked];
 }
 
-static lpx_err give(round *r, router_sub *sub, router_endpoint home)
+static lpx_err give(round *r, router_sub *sub, traffic_endpoint home)
 {
     r->given = true;
     return add_delivery(r->out, (router_delivery){.sub = sub, .home = home, .strip = r->strip});
 }
 
-static lpx_err give_group(round *r, router_group *group, router_endpoint home)
+static lpx_err give_group(round *r, router_group *group, traffic_endpoint home)
 {
     r->met = true;
     if (group->name_len > 0) {
@@ -123,7 +123,7 @@ static bool cluster_matches(const router_group *group, lpx_str cluster)
 
 static uint8_t type_flag_up(const router_uplink *uplink)
 {
-    if (uplink->kind == ROUTER_JOIN) {
+    if (uplink->kind == TRAFFIC_JOIN) {
         return ROUTER_UP_JOIN_REQUEST;
     }
     return uplink->f_port == 0 ? ROUTER_UP_MAC_DATA : ROUTER_UP_APPLICATION_DATA;
@@ -141,17 +141,17 @@ static uint8_t strip_of(const router_uplink *uplink, uint8_t allowed)
 }
 
 /* Ask loopback and policy. @return false and *reason when the home network may not have this uplink */
-static bool uplink_allowed(const router_tables *tables, const router_uplink *uplink, router_member home, round *r,
-                           router_drop_reason *reason)
+static bool uplink_allowed(const router_tables *tables, const router_uplink *uplink, traffic_member home, round *r,
+                           traffic_drop *reason)
 {
-    router_member forwarder = router_member_of(uplink->forwarder);
-    if (router_member_equal(forwarder, home) && !router_tables_loopback(tables)) {
-        *reason = ROUTER_DROP_LOOPBACK;
+    traffic_member forwarder = traffic_member_of(uplink->forwarder);
+    if (traffic_member_equal(forwarder, home) && !router_tables_loopback(tables)) {
+        *reason = TRAFFIC_DROP_LOOPBACK;
         return false;
     }
     uint8_t allowed = router_tables_policy(tables, forwarder, home).uplink;
     if ((allowed & type_flag_up(uplink)) == 0) {
-        *reason = ROUTER_DROP_POLICY;
+        *reason = TRAFFIC_DROP_POLICY;
         return false;
     }
     r->strip = strip_of(uplink, allowed);
@@ -162,7 +162,7 @@ static bool uplink_allowed(const router_tables *tables, const router_uplink *upl
 
 /* The first of a member's blocks whose cluster this group takes: all stand for the same home network, so each
  * subscription gets one copy whatever their number. */
-static bool owner_for(const router_tables *tables, router_owners run, const router_group *group, router_endpoint *home)
+static bool owner_for(const router_tables *tables, router_owners run, const router_group *group, traffic_endpoint *home)
 {
     for (uint32_t i = 0; i < run.count; i++) {
         *home = router_tables_owner(tables, run.first + i);
@@ -176,7 +176,7 @@ static bool owner_for(const router_tables *tables, router_owners run, const rout
 static lpx_err give_place(const router_tables *tables, router_place *place, router_owners run, round *r)
 {
     for (uint32_t i = 0; place != NULL && i < place->group_count; i++) {
-        router_endpoint home;
+        traffic_endpoint home;
         if (owner_for(tables, run, &place->groups[i], &home)) {
             LPX_TRY(give_group(r, &place->groups[i], home));
         }
@@ -188,30 +188,30 @@ static lpx_err give_place(const router_tables *tables, router_place *place, rout
 static lpx_err route_data(const router_tables *tables, router_dir *dir, const router_uplink *uplink, router_owners run,
                           router_effects *out)
 {
-    router_endpoint home = router_tables_owner(tables, run.first);
-    router_member member = router_member_of(home);
+    traffic_endpoint home = router_tables_owner(tables, run.first);
+    traffic_member member = traffic_member_of(home);
     round r = {.uplink = uplink, .out = out};
-    router_drop_reason reason;
+    traffic_drop reason;
     if (!uplink_allowed(tables, uplink, member, &r, &reason)) {
         return add_drop(out, reason, home);
     }
-    LPX_TRY(give_place(tables, router_dir_find(dir, ROUTER_UP, member), run, &r));
+    LPX_TRY(give_place(tables, router_dir_find(dir, TRAFFIC_UP, member), run, &r));
     if (member.tenant_id.len > 0) {
-        router_member network = {.net_id = member.net_id};
-        LPX_TRY(give_place(tables, router_dir_find(dir, ROUTER_UP, network), run, &r));
+        traffic_member network = {.net_id = member.net_id};
+        LPX_TRY(give_place(tables, router_dir_find(dir, TRAFFIC_UP, network), run, &r));
     }
     if (r.given) {
         return LPX_SUCCESS;
     }
-    return add_drop(out, r.met ? ROUTER_DROP_FILTER : ROUTER_DROP_NO_ENDPOINT, home);
+    return add_drop(out, r.met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT, home);
 }
 
 /* How many owners from first on are of one member? */
 static uint32_t same_member(const router_tables *tables, uint32_t first, uint32_t end)
 {
-    router_member member = router_member_of(router_tables_owner(tables, first));
+    traffic_member member = traffic_member_of(router_tables_owner(tables, first));
     uint32_t next = first + 1;
-    while (next < end && router_member_equal(router_member_of(router_tables_owner(tables, next)), member)) {
+    while (next < end && traffic_member_equal(traffic_member_of(router_tables_owner(tables, next)), member)) {
         next++;
     }
     return next - first;
@@ -222,7 +222,7 @@ static lpx_err route_data_uplink(const router_tables *tables, router_dir *dir, c
 {
     router_owners owners = router_tables_find(tables, uplink->dev_addr);
     if (owners.count == 0) {
-        return add_drop(out, ROUTER_DROP_NO_ROUTE, (router_endpoint){0});
+        return add_drop(out, TRAFFIC_DROP_NO_ROUTE, (traffic_endpoint){0});
     }
     uint32_t end = owners.first + owners.count;
     for (uint32_t at = owners.first; at < end;) {
@@ -252,10 +252,10 @@ static bool place_names(const router_place *place, const router_uplink *uplink)
 static lpx_err route_join(const router_tables *tables, router_place *place, const router_uplink *uplink,
                           router_effects *out)
 {
-    router_endpoint home = {place->net_id, {place->tenant_text, place->tenant_len}, {NULL, 0}};
+    traffic_endpoint home = {place->net_id, {place->tenant_text, place->tenant_len}, {NULL, 0}};
     round r = {.uplink = uplink, .named_only = true, .out = out};
-    router_drop_reason reason;
-    if (!uplink_allowed(tables, uplink, router_member_of(home), &r, &reason)) {
+    traffic_drop reason;
+    if (!uplink_allowed(tables, uplink, traffic_member_of(home), &r, &reason)) {
         return add_drop(out, reason, home);
     }
     for (uint32_t i = 0; i < place->group_count; i++) {
@@ -263,7 +263,7 @@ static lpx_err route_join(const router_tables *tables, router_place *place, cons
         LPX_TRY(give_group(&r, &place->groups[i], home));
     }
     home.cluster_id = (lpx_str){0};
-    return r.given ? LPX_SUCCESS : add_drop(out, ROUTER_DROP_FILTER, home);
+    return r.given ? LPX_SUCCESS : add_drop(out, TRAFFIC_DROP_FILTER, home);
 }
 
 static lpx_err route_join_uplink(const router_tables *tables, router_dir *dir, const router_uplink *uplink,
@@ -277,13 +277,13 @@ static lpx_err route_join_uplink(const router_tables *tables, router_dir *dir, c
             LPX_TRY(route_join(tables, place, uplink, out));
         }
     }
-    return named ? LPX_SUCCESS : add_drop(out, ROUTER_DROP_NO_ROUTE, (router_endpoint){0});
+    return named ? LPX_SUCCESS : add_drop(out, TRAFFIC_DROP_NO_ROUTE, (traffic_endpoint){0});
 }
 
 lpx_err router_route_uplink(const router_tables *tables, router_dir *dir, const router_uplink *uplink,
                             router_effects *out)
 {
-    if (uplink->kind == ROUTER_JOIN) {
+    if (uplink->kind == TRAFFIC_JOIN) {
         return route_join_uplink(tables, dir, uplink, out);
     }
     return route_data_uplink(tables, dir, uplink, out);
@@ -293,7 +293,7 @@ lpx_err router_route_uplink(const router_tables *tables, router_dir *dir, const 
 
 static uint8_t type_flag_down(const router_downlink *downlink)
 {
-    if (downlink->kind == ROUTER_JOIN) {
+    if (downlink->kind == TRAFFIC_JOIN) {
         return ROUTER_DOWN_JOIN_ACCEPT;
     }
     return downlink->f_port == 0 ? ROUTER_DOWN_MAC_DATA : ROUTER_DOWN_APPLICATION_DATA;
@@ -312,20 +312,20 @@ static lpx_err give_forwarder(router_place *place, const router_downlink *downli
 lpx_err router_route_downlink(const router_tables *tables, router_dir *dir, const router_downlink *downlink,
                               router_effects *out)
 {
-    router_member home = router_member_of(downlink->home);
-    router_member forwarder = router_member_of(downlink->forwarder);
-    if (router_member_equal(home, forwarder) && !router_tables_loopback(tables)) {
-        return add_drop(out, ROUTER_DROP_LOOPBACK, downlink->home);
+    traffic_member home = traffic_member_of(downlink->home);
+    traffic_member forwarder = traffic_member_of(downlink->forwarder);
+    if (traffic_member_equal(home, forwarder) && !router_tables_loopback(tables)) {
+        return add_drop(out, TRAFFIC_DROP_LOOPBACK, downlink->home);
     }
     uint8_t allowed = router_tables_policy(tables, forwarder, home).downlink;
     if ((allowed & type_flag_down(downlink)) == 0) {
-        return add_drop(out, ROUTER_DROP_POLICY, downlink->home);
+        return add_drop(out, TRAFFIC_DROP_POLICY, downlink->home);
     }
     round r = {.out = out};
-    LPX_TRY(give_forwarder(router_dir_find(dir, ROUTER_DOWN, forwarder), downlink, &r));
+    LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, forwarder), downlink, &r));
     if (forwarder.tenant_id.len > 0) {
-        router_member network = {.net_id = forwarder.net_id};
-        LPX_TRY(give_forwarder(router_dir_find(dir, ROUTER_DOWN, network), downlink, &r));
+        traffic_member network = {.net_id = forwarder.net_id};
+        LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, network), downlink, &r));
     }
-    return r.given ? LPX_SUCCESS : add_drop(out, ROUTER_DROP_NO_ENDPOINT, downlink->home);
+    return r.given ? LPX_SUCCESS : add_drop(out, TRAFFIC_DROP_NO_ENDPOINT, downlink->home);
 }

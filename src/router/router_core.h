@@ -18,23 +18,23 @@ enum {
 
 /** What the router looks at in a downlink. */
 typedef struct router_downlink {
-    router_endpoint home;      /* who sends */
-    router_endpoint forwarder; /* to whom */
-    router_kind kind;
-    uint32_t f_port; /* ROUTER_DATA: 0 to 255; 0 also without FPort */
+    traffic_endpoint home;      /* who sends */
+    traffic_endpoint forwarder; /* to whom */
+    traffic_kind kind;
+    uint32_t f_port; /* TRAFFIC_DATA: 0 to 255; 0 also without FPort */
 } router_downlink;
 
 /** One copy for one subscription. */
 typedef struct router_delivery {
-    router_sub *sub;      /* borrowed from the directory */
-    router_endpoint home; /* as it stands in the routed message; text borrowed from tables, directory or message */
-    uint8_t strip;        /* uplinks: ROUTER_STRIP_… */
+    router_sub *sub;       /* borrowed from the directory */
+    traffic_endpoint home; /* as it stands in the routed message; text borrowed from tables, directory or message */
+    uint8_t strip;         /* uplinks: ROUTER_STRIP_… */
 } router_delivery;
 
 /** One home network (uplinks) or forwarder (downlinks) that gets nothing. */
 typedef struct router_drop {
-    router_drop_reason reason;
-    router_endpoint home; /* all zero with ROUTER_DROP_NO_ROUTE */
+    traffic_drop reason;
+    traffic_endpoint home; /* all zero with TRAFFIC_DROP_NO_ROUTE */
 } router_drop;
 
 /** What is to be done about one message. Copies for the same home network follow each other. */

@@ -13,14 +13,14 @@
 #include "router/router_lpm.h"
 #include "router/router_map.h"
 
-static router_member member(uint32_t net_id, const char *tenant)
+static traffic_member member(uint32_t net_id, const char *tenant)
 {
-    return (router_member){net_id, lpx_str_of(tenant)};
+    return (traffic_member){net_id, lpx_str_of(tenant)};
 }
 
-static router_endpoint endpoint(uint32_t net_id, const char *tenant, const char *cluster)
+static traffic_endpoint endpoint(uint32_t net_id, const char *tenant, const char *cluster)
 {
-    return (router_endpoint){net_id, lpx_str_of(tenant), lpx_str_of(cluster)};
+    return (traffic_endpoint){net_id, lpx_str_of(tenant), lpx_str_of(cluster)};
 }
 
 /* ---- map ---- */
@@ -135,9 +135,9 @@ static void every_owner_of_an_equal_block(void **state)
     assert_non_null(tables);
     router_owners owners = router_tables_find(tables, 0x2601ffff);
     assert_int_equal(owners.count, 3);
-    router_endpoint first = router_tables_owner(tables, owners.first);
-    router_endpoint second = router_tables_owner(tables, owners.first + 1);
-    router_endpoint third = router_tables_owner(tables, owners.first + 2);
+    traffic_endpoint first = router_tables_owner(tables, owners.first);
+    traffic_endpoint second = router_tables_owner(tables, owners.first + 1);
+    traffic_endpoint third = router_tables_owner(tables, owners.first + 2);
     assert_int_equal(first.net_id, 0x13);
     assert_true(lpx_str_is(first.tenant_id, "acme") && lpx_str_is(first.cluster_id, "eu1"));
     assert_true(lpx_str_is(second.tenant_id, "acme") && lpx_str_is(second.cluster_id, "nam1"));
@@ -185,7 +185,7 @@ static void policies_in_their_order(void **state)
         {member(1, ""), {0}, true, {8, 4}},
         {member(1, ""), member(2, "h"), false, {16, 5}}, /* the network's, not its tenants' */
     };
-    const router_member fwd = member(1, "t"), home = member(2, "h");
+    const traffic_member fwd = member(1, "t"), home = member(2, "h");
     const uint8_t want[] = {1, 2, 4, 8, ROUTER_UP_ALL};
     for (size_t skip = 0; skip < 5; skip++) {
         router_rows rows = {
@@ -225,8 +225,8 @@ static void an_all_off_policy_hides_the_default(void **state)
 /* ---- filters ---- */
 
 static const router_uplink data_uplink = {
-    .kind = ROUTER_DATA, .dev_addr = 0x26010203, .f_port = 10, .confirmed = true, .f_opts = true};
-static const router_uplink join_uplink = {.kind = ROUTER_JOIN, .join_eui = 0xec656e0000000001, .dev_eui = 0x42};
+    .kind = TRAFFIC_DATA, .dev_addr = 0x26010203, .f_port = 10, .confirmed = true, .f_opts = true};
+static const router_uplink join_uplink = {.kind = TRAFFIC_JOIN, .join_eui = 0xec656e0000000001, .dev_eui = 0x42};
 
 static bool passes(const router_filter *filter, const router_uplink *uplink)
 {
@@ -288,7 +288,7 @@ static void a_missing_port_counts_as_zero(void **state)
     (void)state;
     const router_port_range zero[] = {{0, 0}};
     const router_filter f = {.kind = ROUTER_FILTER_MAC, .ports = zero, .port_count = 1};
-    const router_uplink without = {.kind = ROUTER_DATA};
+    const router_uplink without = {.kind = TRAFFIC_DATA};
     assert_true(passes(&f, &without));
     assert_false(passes(&f, &data_uplink));
 }
@@ -357,7 +357,7 @@ static void world_close(world *w)
     lpx_arena_fini(&w->arena);
 }
 
-static router_sub *join_dir(world *w, router_direction direction, router_endpoint at, const char *group,
+static router_sub *join_dir(world *w, traffic_direction direction, traffic_endpoint at, const char *group,
                             const router_filter *filter)
 {
     router_sub_spec spec = {.direction = direction,
@@ -391,7 +391,7 @@ static bool delivered(const world *w, const router_sub *sub)
     return times == 1;
 }
 
-static void assert_one_drop(const world *w, router_drop_reason reason)
+static void assert_one_drop(const world *w, traffic_drop reason)
 {
     assert_int_equal(w->effects.delivery_count, 0);
     assert_int_equal(w->effects.drop_count, 1);
@@ -403,13 +403,13 @@ static void subscriptions_match_by_tenant_and_cluster(void **state)
     (void)state;
     world w;
     world_open(&w, NULL, 0, false);
-    router_sub *exact = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "", NULL);
-    router_sub *any_cluster = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "", NULL);
-    router_sub *any_tenant = join_dir(&w, ROUTER_UP, endpoint(2, "", "eu1"), "", NULL);
-    router_sub *other_cluster = join_dir(&w, ROUTER_UP, endpoint(2, "home", "nam1"), "", NULL);
-    router_sub *other_tenant = join_dir(&w, ROUTER_UP, endpoint(2, "other", ""), "", NULL);
-    router_sub *other_net = join_dir(&w, ROUTER_UP, endpoint(3, "home", "eu1"), "", NULL);
-    router_sub *other_way = join_dir(&w, ROUTER_DOWN, endpoint(2, "home", "eu1"), "", NULL);
+    router_sub *exact = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", NULL);
+    router_sub *any_cluster = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "", NULL);
+    router_sub *any_tenant = join_dir(&w, TRAFFIC_UP, endpoint(2, "", "eu1"), "", NULL);
+    router_sub *other_cluster = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "nam1"), "", NULL);
+    router_sub *other_tenant = join_dir(&w, TRAFFIC_UP, endpoint(2, "other", ""), "", NULL);
+    router_sub *other_net = join_dir(&w, TRAFFIC_UP, endpoint(3, "home", "eu1"), "", NULL);
+    router_sub *other_way = join_dir(&w, TRAFFIC_DOWN, endpoint(2, "home", "eu1"), "", NULL);
     route(&w, &data_uplink);
     assert_true(delivered(&w, exact) && delivered(&w, any_cluster) && delivered(&w, any_tenant));
     assert_false(delivered(&w, other_cluster) || delivered(&w, other_tenant) || delivered(&w, other_net) ||
@@ -428,25 +428,25 @@ static void reasons_of_drops(void **state)
     world w;
     world_open(&w, policies, 1, false);
     route(&w, &data_uplink);
-    assert_one_drop(&w, ROUTER_DROP_NO_ENDPOINT);
+    assert_one_drop(&w, TRAFFIC_DROP_NO_ENDPOINT);
     assert_int_equal(w.effects.drops[0].home.net_id, 2);
     const router_filter joins = {.kind = ROUTER_FILTER_JOIN};
-    (void)join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "", &joins);
+    (void)join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", &joins);
     route(&w, &data_uplink);
-    assert_one_drop(&w, ROUTER_DROP_FILTER);
+    assert_one_drop(&w, TRAFFIC_DROP_FILTER);
     router_uplink uplink = data_uplink;
     uplink.dev_addr = 0x40000000;
     route(&w, &uplink);
-    assert_one_drop(&w, ROUTER_DROP_NO_ROUTE);
+    assert_one_drop(&w, TRAFFIC_DROP_NO_ROUTE);
     uplink = data_uplink;
     uplink.forwarder = endpoint(8, "", "");
     route(&w, &uplink);
-    assert_one_drop(&w, ROUTER_DROP_POLICY);
+    assert_one_drop(&w, TRAFFIC_DROP_POLICY);
     uplink.forwarder = endpoint(2, "home", "nam1");
     route(&w, &uplink);
-    assert_one_drop(&w, ROUTER_DROP_LOOPBACK);
+    assert_one_drop(&w, TRAFFIC_DROP_LOOPBACK);
     route(&w, &join_uplink);
-    assert_one_drop(&w, ROUTER_DROP_NO_ROUTE);
+    assert_one_drop(&w, TRAFFIC_DROP_NO_ROUTE);
     world_close(&w);
 }
 
@@ -455,7 +455,7 @@ static void loopback_when_it_is_on(void **state)
     (void)state;
     world w;
     world_open(&w, NULL, 0, true);
-    router_sub *sub = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "", NULL);
+    router_sub *sub = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "", NULL);
     router_uplink uplink = data_uplink;
     uplink.forwarder = endpoint(2, "home", "eu1");
     route(&w, &uplink);
@@ -472,9 +472,9 @@ static void a_group_takes_turns(void **state)
     router_sub *subs[SUBS];
     unsigned got[SUBS] = {0};
     for (unsigned i = 0; i < SUBS; i++) {
-        subs[i] = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "default", NULL);
+        subs[i] = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "default", NULL);
     }
-    router_sub *debug = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "debug", NULL);
+    router_sub *debug = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "debug", NULL);
     for (unsigned i = 0; i < MESSAGES; i++) {
         route(&w, &data_uplink);
         assert_int_equal(w.effects.delivery_count, 2);
@@ -495,9 +495,9 @@ static void turns_survive_who_leaves(void **state)
     (void)state;
     world w;
     world_open(&w, NULL, 0, false);
-    router_sub *a = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
-    router_sub *b = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
-    router_sub *c = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
+    router_sub *a = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
+    router_sub *b = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
+    router_sub *c = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
     route(&w, &data_uplink);
     assert_true(delivered(&w, a));
     route(&w, &data_uplink);
@@ -510,7 +510,7 @@ static void turns_survive_who_leaves(void **state)
     assert_true(router_dir_remove(w.dir, c) && router_dir_remove(w.dir, b));
     assert_int_equal(router_dir_count(w.dir), 0);
     route(&w, &data_uplink);
-    assert_one_drop(&w, ROUTER_DROP_NO_ENDPOINT);
+    assert_one_drop(&w, TRAFFIC_DROP_NO_ENDPOINT);
     world_close(&w);
 }
 
@@ -519,8 +519,8 @@ static void a_full_queue_loses_its_turn(void **state)
     (void)state;
     world w;
     world_open(&w, NULL, 0, false);
-    router_sub *a = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
-    router_sub *b = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
+    router_sub *a = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
+    router_sub *b = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
     atomic_store(&a->waiting_messages, 2); /* of 2 */
     for (unsigned i = 0; i < 5; i++) {
         route(&w, &data_uplink);
@@ -541,8 +541,8 @@ static void a_group_prefers_who_wants_it(void **state)
     world w;
     world_open(&w, NULL, 0, false);
     const router_filter joins = {.kind = ROUTER_FILTER_JOIN};
-    router_sub *wants = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
-    router_sub *refuses = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", &joins);
+    router_sub *wants = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
+    router_sub *refuses = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", &joins);
     for (unsigned i = 0; i < 4; i++) {
         route(&w, &data_uplink);
         assert_true(delivered(&w, wants) && !delivered(&w, refuses));
@@ -560,12 +560,12 @@ static void joins_go_to_who_names_them(void **state)
     const router_eui_pair all[] = {{{0, 0}, {0, 0}}}, named[] = {{{0xec656e0000000000, 24}, {0, 0}}};
     const router_filter match_all = {.kind = ROUTER_FILTER_JOIN, .euis = all, .eui_count = 1},
                         by_name = {.kind = ROUTER_FILTER_JOIN, .euis = named, .eui_count = 1};
-    router_sub *one = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "", &by_name);
-    router_sub *other_filter = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "", &match_all);
-    router_sub *unfiltered = join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "", NULL);
-    router_sub *two = join_dir(&w, ROUTER_UP, endpoint(3, "", ""), "g", &by_name);
-    router_sub *in_group = join_dir(&w, ROUTER_UP, endpoint(3, "", ""), "g", &match_all);
-    router_sub *refused = join_dir(&w, ROUTER_UP, endpoint(4, "", ""), "", &by_name);
+    router_sub *one = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", &by_name);
+    router_sub *other_filter = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", &match_all);
+    router_sub *unfiltered = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "", NULL);
+    router_sub *two = join_dir(&w, TRAFFIC_UP, endpoint(3, "", ""), "g", &by_name);
+    router_sub *in_group = join_dir(&w, TRAFFIC_UP, endpoint(3, "", ""), "g", &match_all);
+    router_sub *refused = join_dir(&w, TRAFFIC_UP, endpoint(4, "", ""), "", &by_name);
     router_uplink uplink = join_uplink;
     uplink.forwarder = endpoint(8, "", "eu1");
     route(&w, &uplink);
@@ -573,7 +573,7 @@ static void joins_go_to_who_names_them(void **state)
     assert_false(delivered(&w, other_filter) || delivered(&w, unfiltered) || delivered(&w, in_group) ||
                  delivered(&w, refused));
     assert_int_equal(w.effects.drop_count, 1);
-    assert_int_equal(w.effects.drops[0].reason, ROUTER_DROP_POLICY);
+    assert_int_equal(w.effects.drops[0].reason, TRAFFIC_DROP_POLICY);
     assert_int_equal(w.effects.drops[0].home.net_id, 4);
     for (size_t i = 0; i < w.effects.delivery_count; i++) { /* the home network is the subscription's own */
         assert_int_equal(w.effects.deliveries[i].home.net_id, w.effects.deliveries[i].sub->endpoint.net_id);
@@ -582,7 +582,7 @@ static void joins_go_to_who_names_them(void **state)
     assert_true(router_dir_remove(w.dir, two));
     assert_true(router_dir_remove(w.dir, refused));
     route(&w, &uplink);
-    assert_one_drop(&w, ROUTER_DROP_NO_ROUTE);
+    assert_one_drop(&w, TRAFFIC_DROP_NO_ROUTE);
     world_close(&w);
 }
 
@@ -596,8 +596,8 @@ static void policy_decides_what_is_stripped(void **state)
     world w;
     world_open(&w, policies, 2, false);
     const router_filter needs = {.kind = ROUTER_FILTER_ANY, .needs_metadata = true};
-    router_sub *any = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "", NULL);
-    router_sub *needing = join_dir(&w, ROUTER_UP, endpoint(2, "home", "eu1"), "", &needs);
+    router_sub *any = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", NULL);
+    router_sub *needing = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", &needs);
     router_uplink uplink = data_uplink;
     uplink.has_metadata = uplink.has_signal_quality = uplink.has_localization = true;
     uplink.forwarder = endpoint(7, "", "");
@@ -614,7 +614,7 @@ static void policy_decides_what_is_stripped(void **state)
     assert_true(delivered(&w, any) && !delivered(&w, needing));
     uplink.f_port = 0; /* MAC data now */
     route(&w, &uplink);
-    assert_one_drop(&w, ROUTER_DROP_POLICY);
+    assert_one_drop(&w, TRAFFIC_DROP_POLICY);
     world_close(&w);
 }
 
@@ -630,13 +630,13 @@ static void downlinks_go_to_forwarders(void **state)
     const router_policy_row policies[] = {{member(8, "fwd"), {0}, true, {0, ROUTER_DOWN_APPLICATION_DATA}}};
     world w;
     world_open(&w, policies, 1, false);
-    router_sub *exact = join_dir(&w, ROUTER_DOWN, endpoint(8, "fwd", "eu1"), "", NULL);
-    router_sub *network = join_dir(&w, ROUTER_DOWN, endpoint(8, "", ""), "g", NULL);
-    router_sub *network2 = join_dir(&w, ROUTER_DOWN, endpoint(8, "", ""), "g", NULL);
-    router_sub *elsewhere = join_dir(&w, ROUTER_DOWN, endpoint(8, "fwd", "nam1"), "", NULL);
-    router_sub *up = join_dir(&w, ROUTER_UP, endpoint(8, "fwd", "eu1"), "", NULL);
+    router_sub *exact = join_dir(&w, TRAFFIC_DOWN, endpoint(8, "fwd", "eu1"), "", NULL);
+    router_sub *network = join_dir(&w, TRAFFIC_DOWN, endpoint(8, "", ""), "g", NULL);
+    router_sub *network2 = join_dir(&w, TRAFFIC_DOWN, endpoint(8, "", ""), "g", NULL);
+    router_sub *elsewhere = join_dir(&w, TRAFFIC_DOWN, endpoint(8, "fwd", "nam1"), "", NULL);
+    router_sub *up = join_dir(&w, TRAFFIC_UP, endpoint(8, "fwd", "eu1"), "", NULL);
     router_downlink down = {
-        .home = endpoint(2, "home", "x"), .forwarder = endpoint(8, "fwd", "eu1"), .kind = ROUTER_DATA, .f_port = 1};
+        .home = endpoint(2, "home", "x"), .forwarder = endpoint(8, "fwd", "eu1"), .kind = TRAFFIC_DATA, .f_port = 1};
     route_down(&w, &down);
     assert_true(delivered(&w, exact) && (delivered(&w, network) != delivered(&w, network2)));
     assert_false(delivered(&w, elsewhere) || delivered(&w, up));
@@ -646,16 +646,16 @@ static void downlinks_go_to_forwarders(void **state)
     assert_true(delivered(&w, elsewhere));
     down.f_port = 0;
     route_down(&w, &down);
-    assert_one_drop(&w, ROUTER_DROP_POLICY);
-    down.kind = ROUTER_JOIN;
+    assert_one_drop(&w, TRAFFIC_DROP_POLICY);
+    down.kind = TRAFFIC_JOIN;
     route_down(&w, &down);
-    assert_one_drop(&w, ROUTER_DROP_POLICY);
+    assert_one_drop(&w, TRAFFIC_DROP_POLICY);
     down.forwarder = endpoint(5, "", "");
     route_down(&w, &down);
-    assert_one_drop(&w, ROUTER_DROP_NO_ENDPOINT);
+    assert_one_drop(&w, TRAFFIC_DROP_NO_ENDPOINT);
     down.forwarder = down.home;
     route_down(&w, &down);
-    assert_one_drop(&w, ROUTER_DROP_LOOPBACK);
+    assert_one_drop(&w, TRAFFIC_DROP_LOOPBACK);
     world_close(&w);
 }
 
@@ -665,15 +665,15 @@ static void the_directory_has_limits(void **state)
     world w;
     world_open(&w, NULL, 0, false);
     lpx_note note = {""};
-    assert_false(lpx_failed(router_dir_check_room(w.dir, ROUTER_UP, member(2, "home"), &note)));
+    assert_false(lpx_failed(router_dir_check_room(w.dir, TRAFFIC_UP, member(2, "home"), &note)));
     for (unsigned i = 0; i < ROUTER_MAX_SUBS_PER_MEMBER; i++) {
-        (void)join_dir(&w, ROUTER_UP, endpoint(2, "home", ""), "g", NULL);
+        (void)join_dir(&w, TRAFFIC_UP, endpoint(2, "home", ""), "g", NULL);
     }
-    lpx_err err = router_dir_check_room(w.dir, ROUTER_UP, member(2, "home"), &note);
+    lpx_err err = router_dir_check_room(w.dir, TRAFFIC_UP, member(2, "home"), &note);
     assert_int_equal(err.reason, ROUTER_TOO_MANY_STREAMS);
     assert_non_null(strstr(note.text, "4096"));
-    assert_false(lpx_failed(router_dir_check_room(w.dir, ROUTER_DOWN, member(2, "home"), &note)));
-    assert_false(lpx_failed(router_dir_check_room(w.dir, ROUTER_UP, member(2, ""), &note)));
+    assert_false(lpx_failed(router_dir_check_room(w.dir, TRAFFIC_DOWN, member(2, "home"), &note)));
+    assert_false(lpx_failed(router_dir_check_room(w.dir, TRAFFIC_UP, member(2, ""), &note)));
     world_close(&w);
 }
 

@@ -89,7 +89,7 @@ router_sub *router_sub_new(const router_sub_spec *spec)
     sub->endpoint.tenant_id = carve_text(&at, spec->endpoint.tenant_id);
     sub->endpoint.cluster_id = carve_text(&at, spec->endpoint.cluster_id);
     sub->group = carve_text(&at, spec->group);
-    sub->names_euis = spec->direction == ROUTER_UP && router_filters_name_any(spec->filters, spec->filter_count);
+    sub->names_euis = spec->direction == TRAFFIC_UP && router_filters_name_any(spec->filters, spec->filter_count);
     sub->loop = spec->loop;
     sub->max_messages = spec->max_messages;
     sub->max_bytes = spec->max_bytes;
@@ -138,22 +138,22 @@ lpx_str router_group_name(const router_group *group)
     return (lpx_str){.ptr = group->name_text, .len = group->name_len};
 }
 
-static router_member place_member(const router_place *place)
+static traffic_member place_member(const router_place *place)
 {
-    return (router_member){place->net_id, {.ptr = place->tenant_text, .len = place->tenant_len}};
+    return (traffic_member){place->net_id, {.ptr = place->tenant_text, .len = place->tenant_len}};
 }
 
-static uint64_t place_hash(const router_dir *dir, router_direction direction, router_member member)
+static uint64_t place_hash(const router_dir *dir, traffic_direction direction, traffic_member member)
 {
     return router_hash_member(dir->seed + (uint64_t)direction, member);
 }
 
-static uint32_t find_place(const router_dir *dir, router_direction direction, router_member member)
+static uint32_t find_place(const router_dir *dir, traffic_direction direction, traffic_member member)
 {
     router_map_cursor at = router_map_seek(&dir->map, place_hash(dir, direction, member));
     for (uint32_t i = router_map_next(&dir->map, &at); i != ROUTER_MAP_NONE; i = router_map_next(&dir->map, &at)) {
         const router_place *place = dir->places[i];
-        if (place->direction == direction && router_member_equal(place_member(place), member)) {
+        if (place->direction == direction && traffic_member_equal(place_member(place), member)) {
             return i;
         }
     }
@@ -213,7 +213,7 @@ static bool grow_places(router_dir *dir)
 }
 
 /* New empty place in a free slot. */
-static uint32_t add_place(router_dir *dir, router_direction direction, router_member member)
+static uint32_t add_place(router_dir *dir, traffic_direction direction, traffic_member member)
 {
     router_place *place = calloc(1, sizeof *place);
     if (place == NULL || !grow_places(dir) || !router_map_reserve(&dir->map, dir->place_count + 1)) {
@@ -349,7 +349,7 @@ void router_dir_free(router_dir **ref)
 
 lpx_err router_dir_add(router_dir *dir, router_sub *sub)
 {
-    router_member member = router_member_of(sub->endpoint);
+    traffic_member member = traffic_member_of(sub->endpoint);
     uint32_t slot = find_place(dir, sub->direction, member);
     if (slot == ROUTER_MAP_NONE) {
         slot = add_place(dir, sub->direction, member);
@@ -378,7 +378,7 @@ lpx_err router_dir_add(router_dir *dir, router_sub *sub)
 
 bool router_dir_remove(router_dir *dir, router_sub *sub)
 {
-    uint32_t slot = find_place(dir, sub->direction, router_member_of(sub->endpoint));
+    uint32_t slot = find_place(dir, sub->direction, traffic_member_of(sub->endpoint));
     if (slot == ROUTER_MAP_NONE) {
         return false;
     }
@@ -408,7 +408,7 @@ bool router_dir_remove(router_dir *dir, router_sub *sub)
     return true;
 }
 
-lpx_err router_dir_check_room(const router_dir *dir, router_direction direction, router_member member, lpx_note *note)
+lpx_err router_dir_check_room(const router_dir *dir, traffic_direction direction, traffic_member member, lpx_note *note)
 {
     if (dir->sub_count >= ROUTER_MAX_SUBS) {
         return lpx_fail(note, ROUTER_TOO_MANY_STREAMS,
@@ -423,7 +423,7 @@ lpx_err router_dir_check_room(const router_dir *dir, router_direction direction,
     return LPX_SUCCESS;
 }
 
-router_place *router_dir_find(const router_dir *dir, router_direction direction, router_member member)
+router_place *router_dir_find(const router_dir *dir, traffic_direction direction, traffic_member member)
 {
     uint32_t slot = find_place(dir, direction, member);
     return slot != ROUTER_MAP_NONE ? dir->places[slot] : NULL;

@@ -6,15 +6,15 @@
 
 #include "base/err.h"
 #include "router/router_filter.h"
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 enum { ROUTER_TEXT_BYTES = 64 };
 
 /** What a subscription is made of; everything is copied. */
 typedef struct router_sub_spec {
-    router_direction direction; /* ROUTER_UP: a home network receives uplinks; ROUTER_DOWN: a forwarder, downlinks */
-    router_endpoint endpoint;   /* ids of at most 63 characters */
-    lpx_str group;              /* empty: every stream gets each message; else one stream of the group does */
+    traffic_direction direction; /* TRAFFIC_UP: a home network receives uplinks; TRAFFIC_DOWN: a forwarder, downlinks */
+    traffic_endpoint endpoint;   /* ids of at most 63 characters */
+    lpx_str group;               /* empty: every stream gets each message; else one stream of the group does */
     const router_filter *filters;
     size_t filter_count;
     unsigned loop;         /* that owns the stream */
@@ -25,8 +25,8 @@ typedef struct router_sub_spec {
 /** One subscription, shared by reference count. Read only, but for what is said otherwise. */
 typedef struct router_sub {
     atomic_uint refs; /* private */
-    router_direction direction;
-    router_endpoint endpoint;
+    traffic_direction direction;
+    traffic_endpoint endpoint;
     lpx_str group;
     const router_filter *filters;
     size_t filter_count;
@@ -59,7 +59,7 @@ typedef struct router_group {
 
 /** All subscriptions of one member and direction. */
 typedef struct router_place {
-    router_direction direction;
+    traffic_direction direction;
     uint32_t net_id;
     char tenant_text[ROUTER_TEXT_BYTES];
     uint8_t tenant_len;
@@ -83,10 +83,10 @@ bool router_dir_remove(router_dir *dir, router_sub *sub);
 
 /** May one more subscription of this member be opened?
  * @err RESOURCE_EXHAUSTED: ROUTER_TOO_MANY_STREAMS (note says which limit) */
-LPX_RESULT router_dir_check_room(const router_dir *dir, router_direction direction, router_member member,
+LPX_RESULT router_dir_check_room(const router_dir *dir, traffic_direction direction, traffic_member member,
                                  lpx_note *note);
 /** The place of a member; NULL when it has no subscription. */
-router_place *router_dir_find(const router_dir *dir, router_direction direction, router_member member);
+router_place *router_dir_find(const router_dir *dir, traffic_direction direction, traffic_member member);
 /** Place number index of those that have subscriptions naming EUIs; NULL behind the last. */
 router_place *router_dir_naming(const router_dir *dir, uint32_t index);
 /** Subscriptions in all. */

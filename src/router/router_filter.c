@@ -188,9 +188,9 @@ static bool filter_passes(const router_filter *filter, const router_uplink *upli
     case ROUTER_FILTER_ANY:
         return true;
     case ROUTER_FILTER_JOIN:
-        return uplink->kind == ROUTER_JOIN && join_passes(filter, uplink);
+        return uplink->kind == TRAFFIC_JOIN && join_passes(filter, uplink);
     case ROUTER_FILTER_MAC:
-        return uplink->kind == ROUTER_DATA && want_passes(filter->confirmed, uplink->confirmed) &&
+        return uplink->kind == TRAFFIC_DATA && want_passes(filter->confirmed, uplink->confirmed) &&
                want_passes(filter->f_opts, uplink->f_opts) && dev_addr_passes(filter, uplink->dev_addr) &&
                port_passes(filter, uplink->f_port);
     }
@@ -226,7 +226,7 @@ static bool filter_names(const router_filter *filter, const router_uplink *uplin
 bool router_filters_name(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata)
 {
     bool names = false;
-    for (size_t i = 0; !names && uplink->kind == ROUTER_JOIN && i < count; i++) {
+    for (size_t i = 0; !names && uplink->kind == TRAFFIC_JOIN && i < count; i++) {
         names = filter_names(&filters[i], uplink, metadata);
     }
     return names;

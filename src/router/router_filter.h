@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "lorawan/ids.h"
 #include "pb_v3_api.pb-c.h"
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 typedef enum router_filter_kind { ROUTER_FILTER_ANY, ROUTER_FILTER_JOIN, ROUTER_FILTER_MAC } router_filter_kind;
 typedef enum router_want { ROUTER_WANT_ANY, ROUTER_WANT_FALSE, ROUTER_WANT_TRUE } router_want;
@@ -38,10 +38,10 @@ typedef struct router_filter {
 
 /** What filters and policies look at in an uplink. */
 typedef struct router_uplink {
-    router_endpoint forwarder;
-    router_kind kind;
-    uint64_t join_eui, dev_eui; /* ROUTER_JOIN */
-    uint32_t dev_addr;          /* ROUTER_DATA, and those below */
+    traffic_endpoint forwarder;
+    traffic_kind kind;
+    uint64_t join_eui, dev_eui; /* TRAFFIC_JOIN */
+    uint32_t dev_addr;          /* TRAFFIC_DATA, and those below */
     uint32_t f_port;            /* 0 to 255; 0 also without FPort */
     bool confirmed, f_opts;
     bool has_metadata;                         /* anything at all about gateway reception */

@@ -20,8 +20,8 @@ enum {
 
 /* Crockford's base32, as ULIDs have it. */
 static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-static const char direction_letters[ROUTER_DIRECTIONS] = {[ROUTER_UP] = 'U', [ROUTER_DOWN] = 'D'};
-static const char kind_letters[ROUTER_KINDS] = {[ROUTER_JOIN] = 'J', [ROUTER_DATA] = 'D'};
+static const char direction_letters[TRAFFIC_DIRECTIONS] = {[TRAFFIC_UP] = 'U', [TRAFFIC_DOWN] = 'D'};
+static const char kind_letters[TRAFFIC_KINDS] = {[TRAFFIC_JOIN] = 'J', [TRAFFIC_DATA] = 'D'};
 
 /* Bytes as base32 with leading zero bits, as one big number: chars * 5 is at least 8 * bytes. */
 static void encode(lpx_bytes in, char *out, unsigned chars)
@@ -61,7 +61,7 @@ static bool decode_time(lpx_str ulid, int64_t *out)
     return value >> 48 == 0;
 }
 
-static void add_member(lpx_writer *w, router_member member)
+static void add_member(lpx_writer *w, traffic_member member)
 {
     lpx_writer_u32be(w, member.net_id);
     lpx_writer_u8(w, (uint8_t)member.tenant_id.len);
@@ -78,7 +78,7 @@ static bool make_tag(const router_id_key *key, lpx_str head, const router_id_par
     lpx_writer_str(&w, LPX_STR("lpx-id-1"));
     lpx_writer_str(&w, head);
     add_member(&w, parts->forwarder);
-    if (parts->direction == ROUTER_DOWN) {
+    if (parts->direction == TRAFFIC_DOWN) {
         add_member(&w, parts->home);
     }
     if (lpx_failed(lpx_writer_end(&w))) {
@@ -116,10 +116,10 @@ bool router_id_check(const router_id_key *key, lpx_str text, const router_id_par
         return false;
     }
     char kind = text.ptr[LETTERS_AT + 1];
-    if (kind != kind_letters[ROUTER_JOIN] && kind != kind_letters[ROUTER_DATA]) {
+    if (kind != kind_letters[TRAFFIC_JOIN] && kind != kind_letters[TRAFFIC_DATA]) {
         return false;
     }
-    id.kind = kind == kind_letters[ROUTER_JOIN] ? ROUTER_JOIN : ROUTER_DATA;
+    id.kind = kind == kind_letters[TRAFFIC_JOIN] ? TRAFFIC_JOIN : TRAFFIC_DATA;
     uint8_t tag[TAG_BYTES];
     char want[TAG_CHARS];
     if (!make_tag(key, (lpx_str){text.ptr, TAG_AT}, parts, tag)) {

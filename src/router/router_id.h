@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "router/limits.h"
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 enum { ROUTER_ID_CHARS = 46, ROUTER_ID_TEXT_BYTES = ROUTER_ID_CHARS + 1, ROUTER_ID_RANDOM_BYTES = 10 };
 
@@ -21,8 +21,8 @@ typedef struct router_id_key {
 /** What an id says. */
 typedef struct router_id {
     int64_t issued_ms; /* since 1970, 48 bits */
-    router_direction direction;
-    router_kind kind;
+    traffic_direction direction;
+    traffic_kind kind;
     uint64_t hash; /* of the tag: equal for equal ids, spread evenly */
 } router_id;
 
@@ -30,9 +30,9 @@ typedef struct router_id {
 typedef struct router_id_parts {
     lpx_utc now;
     uint8_t random[ROUTER_ID_RANDOM_BYTES];
-    router_direction direction;
-    router_kind kind;
-    router_member forwarder, home; /* home counts for downlinks only */
+    traffic_direction direction;
+    traffic_kind kind;
+    traffic_member forwarder, home; /* home counts for downlinks only */
 } router_id_parts;
 
 /** Write an id, NUL-ended. */

@@ -128,7 +128,7 @@ uint64_t router_hash_text(uint64_t seed, lpx_str text)
     return h;
 }
 
-uint64_t router_hash_member(uint64_t seed, router_member member)
+uint64_t router_hash_member(uint64_t seed, traffic_member member)
 {
     return router_hash_text(mix(seed + member.net_id), member.tenant_id);
 }

@@ -1,7 +1,7 @@
 /* Hash map from a 64-bit hash to small numbers, open addressing: who looks up compares the things behind the numbers.
  * Level 6; pure. Thread: one writer, or readers alone. */
 #pragma once
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 #define ROUTER_MAP_NONE UINT32_MAX
 
@@ -36,7 +36,7 @@ router_map_cursor router_map_seek(const router_map *map, uint64_t hash);
 uint32_t router_map_next(const router_map *map, router_map_cursor *cursor);
 
 /** Hash of a member; seed keeps outsiders from choosing collisions. */
-uint64_t router_hash_member(uint64_t seed, router_member member);
+uint64_t router_hash_member(uint64_t seed, traffic_member member);
 /** Hash of two numbers. */
 uint64_t router_hash_pair(uint64_t seed, uint32_t a, uint32_t b);
 /** Hash of text. */

@@ -189,11 +189,11 @@ static void assert_accounts_balance(const stage *s)
     router_counts c;
     router_count(s->router, &c);
     uint64_t lost = 0;
-    for (unsigned reason = ROUTER_DROP_QUEUE_FULL; reason < ROUTER_DROP_REASONS; reason++) {
-        lost += c.dropped[ROUTER_UP][reason];
+    for (unsigned reason = TRAFFIC_DROP_QUEUE_FULL; reason < TRAFFIC_DROP_REASONS; reason++) {
+        lost += c.dropped[TRAFFIC_UP][reason];
     }
-    assert_int_equal(c.routed[ROUTER_UP][ROUTER_DATA], c.sent[ROUTER_UP] + lost);
-    assert_int_equal(c.opened[ROUTER_UP], c.closed[ROUTER_UP]);
+    assert_int_equal(c.routed[TRAFFIC_UP][TRAFFIC_DATA], c.sent[TRAFFIC_UP] + lost);
+    assert_int_equal(c.opened[TRAFFIC_UP], c.closed[TRAFFIC_UP]);
     for (unsigned i = 0; i < LOOPS; i++) {
         assert_int_equal(router_dir_count(s->router->shards[i]->dir), 0);
         assert_int_equal(s->router->shards[i]->queued_bytes, 0);

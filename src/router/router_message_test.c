@@ -91,13 +91,13 @@ static void routing_looks_at_the_payload(void **state)
     (void)state;
     router_uplink up;
     assert_false(lpx_failed(router_check_uplink(uplink_request(DATA_UPLINK), &up, &note)));
-    assert_int_equal(up.kind, ROUTER_DATA);
+    assert_int_equal(up.kind, TRAFFIC_DATA);
     assert_int_equal(up.dev_addr, 0x11223344);
     assert_int_equal(up.f_port, 1);
     assert_true(up.f_opts && !up.confirmed && !up.has_metadata);
     assert_true(lpx_str_is(up.forwarder.tenant_id, "fwd") && lpx_str_is(up.forwarder.cluster_id, "eu1"));
     assert_false(lpx_failed(router_check_uplink(uplink_request(JOIN_REQUEST), &up, &note)));
-    assert_int_equal(up.kind, ROUTER_JOIN);
+    assert_int_equal(up.kind, TRAFFIC_JOIN);
     assert_true(up.join_eui == 0x42ffffffffffffff && up.dev_eui == 0x4242ffffffffffff);
 }
 
@@ -196,9 +196,9 @@ static void downlinks_are_looked_at(void **state)
     router_downlink down;
     assert_false(
         lpx_failed(router_check_downlink(downlink_request("2000112233445566778899aabbccddeeff"), &down, &note)));
-    assert_int_equal(down.kind, ROUTER_JOIN);
+    assert_int_equal(down.kind, TRAFFIC_JOIN);
     assert_false(lpx_failed(router_check_downlink(downlink_request("a04433221100010042014201020304"), &down, &note)));
-    assert_int_equal(down.kind, ROUTER_DATA);
+    assert_int_equal(down.kind, TRAFFIC_DATA);
     assert_int_equal(down.f_port, 0x42);
     lpx_err err = router_check_downlink(downlink_request(DATA_UPLINK), &down, &note);
     assert_refused(err, ROUTER_PAYLOAD_TYPE, "message.phy_payload is a frame of type");

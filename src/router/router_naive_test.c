@@ -118,7 +118,7 @@ static unsigned strip_for(const m_message *m, unsigned allowed)
            (m->metadata && !signal && !localization ? 4u : 0u);
 }
 
-static void add_drop(outcome *o, router_drop_reason reason, who home)
+static void add_drop(outcome *o, traffic_drop reason, who home)
 {
     o->drops[o->drop_count++] = (dropped){reason, home};
 }
@@ -240,12 +240,12 @@ static void hunt_all(world *w, hunt *h, outcome *o)
 static void naive_home(world *w, const m_message *m, const who *homes, unsigned home_count, outcome *o)
 {
     if (same_member(m->forwarder, homes[0]) && !w->loopback) {
-        add_drop(o, ROUTER_DROP_LOOPBACK, homes[0]);
+        add_drop(o, TRAFFIC_DROP_LOOPBACK, homes[0]);
         return;
     }
     unsigned allowed = policy_flags(w, m->forwarder, homes[0], true);
     if ((allowed & type_flag(m)) == 0) {
-        add_drop(o, ROUTER_DROP_POLICY, homes[0]);
+        add_drop(o, TRAFFIC_DROP_POLICY, homes[0]);
         return;
     }
     hunt h = {.m = m,
@@ -256,7 +256,7 @@ static void naive_home(world *w, const m_message *m, const who *homes, unsigned 
               .metadata = (m->signal && (allowed & 8) != 0) || (m->localization && (allowed & 16) != 0)};
     hunt_all(w, &h, o);
     if (!h.given) {
-        add_drop(o, h.met ? ROUTER_DROP_FILTER : ROUTER_DROP_NO_ENDPOINT, homes[0]);
+        add_drop(o, h.met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT, homes[0]);
     }
 }
 
@@ -295,7 +295,7 @@ static void naive_data(world *w, const m_message *m, outcome *o)
         }
     }
     if (count == 0) {
-        add_drop(o, ROUTER_DROP_NO_ROUTE, (who){0, "", ""});
+        add_drop(o, TRAFFIC_DROP_NO_ROUTE, (who){0, "", ""});
         return;
     }
     qsort(owners, count, sizeof owners[0], compare_who);
@@ -327,24 +327,24 @@ static void naive_join(world *w, const m_message *m, outcome *o)
         }
     }
     if (!named) {
-        add_drop(o, ROUTER_DROP_NO_ROUTE, (who){0, "", ""});
+        add_drop(o, TRAFFIC_DROP_NO_ROUTE, (who){0, "", ""});
     }
 }
 
 static void naive_down(world *w, const m_message *m, outcome *o)
 {
     if (same_member(m->forwarder, m->home) && !w->loopback) {
-        add_drop(o, ROUTER_DROP_LOOPBACK, m->home);
+        add_drop(o, TRAFFIC_DROP_LOOPBACK, m->home);
         return;
     }
     if ((policy_flags(w, m->forwarder, m->home, false) & type_flag(m)) == 0) {
-        add_drop(o, ROUTER_DROP_POLICY, m->home);
+        add_drop(o, TRAFFIC_DROP_POLICY, m->home);
         return;
     }
     hunt h = {.m = m};
     hunt_all(w, &h, o);
     if (!h.given) {
-        add_drop(o, ROUTER_DROP_NO_ENDPOINT, m->home);
+        add_drop(o, TRAFFIC_DROP_NO_ENDPOINT, m->home);
     }
 }
 

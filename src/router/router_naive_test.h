@@ -1,7 +1,7 @@
 /* A second implementation of the routing rules, for the property test: linear scans over plain lists, bit by bit,
  * sharing no code with the router. */
 #pragma once
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 enum {
     MAX_BLOCKS = 14,
@@ -86,7 +86,7 @@ typedef struct copy {
 } copy;
 
 typedef struct dropped {
-    router_drop_reason reason;
+    traffic_drop reason;
     who home;
 } dropped;
 

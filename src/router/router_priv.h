@@ -16,13 +16,13 @@
 typedef atomic_ullong router_counter;
 
 typedef struct router_shard_counts {
-    router_counter published[ROUTER_DIRECTIONS][ROUTER_KINDS];
-    router_counter routed[ROUTER_DIRECTIONS][ROUTER_KINDS];
-    router_counter sent[ROUTER_DIRECTIONS];
-    router_counter dropped[ROUTER_DIRECTIONS][ROUTER_DROP_REASONS];
-    router_counter reports[ROUTER_DIRECTIONS][ROUTER_REPORT_OUTCOMES];
-    router_counter opened[ROUTER_DIRECTIONS];
-    router_counter closed[ROUTER_DIRECTIONS];
+    router_counter published[TRAFFIC_DIRECTIONS][TRAFFIC_KINDS];
+    router_counter routed[TRAFFIC_DIRECTIONS][TRAFFIC_KINDS];
+    router_counter sent[TRAFFIC_DIRECTIONS];
+    router_counter dropped[TRAFFIC_DIRECTIONS][TRAFFIC_DROP_REASONS];
+    router_counter reports[TRAFFIC_DIRECTIONS][ROUTER_REPORT_OUTCOMES];
+    router_counter opened[TRAFFIC_DIRECTIONS];
+    router_counter closed[TRAFFIC_DIRECTIONS];
 } router_shard_counts;
 
 /** Add to a counter of one's own loop. */
@@ -49,7 +49,7 @@ typedef struct router_batch_delivery {
 
 /** A report on a message whose reports another loop remembers. */
 typedef struct router_batch_report {
-    router_direction direction;
+    traffic_direction direction;
     bool failed;
     uint64_t key;
     int64_t issued_ms;

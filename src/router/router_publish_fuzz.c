@@ -14,9 +14,9 @@ enum { ARENA_BYTES = 64 << 20, SUBS = 6 };
 static router_tables *tables;
 static router_dir *dir;
 
-static router_endpoint endpoint(uint32_t net_id, const char *tenant, const char *cluster)
+static traffic_endpoint endpoint(uint32_t net_id, const char *tenant, const char *cluster)
 {
-    return (router_endpoint){net_id, lpx_str_of(tenant), lpx_str_of(cluster)};
+    return (traffic_endpoint){net_id, lpx_str_of(tenant), lpx_str_of(cluster)};
 }
 
 static void make_tables(void)
@@ -47,12 +47,12 @@ static void make_dir(void)
     static const router_eui_pair euis[] = {{{0, 1}, {0, 0}}, {{UINT64_MAX, 1}, {0, 0}}};
     static const router_filter naming = {.kind = ROUTER_FILTER_JOIN, .euis = euis, .eui_count = 2};
     const router_sub_spec specs[SUBS] = {
-        {.direction = ROUTER_UP, .endpoint = endpoint(0x42, "", "")},
-        {.direction = ROUTER_UP, .endpoint = endpoint(0x42, "home", "eu1"), .group = LPX_STR("g")},
-        {.direction = ROUTER_UP, .endpoint = endpoint(0x43, "", ""), .filters = &naming, .filter_count = 1},
-        {.direction = ROUTER_UP, .endpoint = endpoint(0x43, "", ""), .group = LPX_STR("g")},
-        {.direction = ROUTER_DOWN, .endpoint = endpoint(0x13, "", "")},
-        {.direction = ROUTER_DOWN, .endpoint = endpoint(0x13, "", "eu1"), .group = LPX_STR("g")},
+        {.direction = TRAFFIC_UP, .endpoint = endpoint(0x42, "", "")},
+        {.direction = TRAFFIC_UP, .endpoint = endpoint(0x42, "home", "eu1"), .group = LPX_STR("g")},
+        {.direction = TRAFFIC_UP, .endpoint = endpoint(0x43, "", ""), .filters = &naming, .filter_count = 1},
+        {.direction = TRAFFIC_UP, .endpoint = endpoint(0x43, "", ""), .group = LPX_STR("g")},
+        {.direction = TRAFFIC_DOWN, .endpoint = endpoint(0x13, "", "")},
+        {.direction = TRAFFIC_DOWN, .endpoint = endpoint(0x13, "", "eu1"), .group = LPX_STR("g")},
     };
     dir = router_dir_new(2);
     lpx_assert(dir != NULL);
@@ -147,7 +147,7 @@ static void subscription(const ProtobufCMessage *message, lpx_arena *arena, lpx_
     }
     router_sub *sub = router_sub_new(&spec);
     lpx_assert(sub != NULL);
-    router_uplink up = {.kind = ROUTER_JOIN, .join_eui = UINT64_MAX, .dev_eui = 1};
+    router_uplink up = {.kind = TRAFFIC_JOIN, .join_eui = UINT64_MAX, .dev_eui = 1};
     bool named = router_filters_name(sub->filters, sub->filter_count, &up, true);
     lpx_assert(!named || (sub->names_euis && router_filters_pass(sub->filters, sub->filter_count, &up, true)));
     lpx_err err = router_dir_add(dir, sub);
@@ -166,7 +166,7 @@ static void report(const ProtobufCMessage *message, lpx_note *note)
         lpx_assert(note->text[0] != '\0');
         return;
     }
-    router_id_parts claim = {.forwarder = router_member_of(what.forwarder), .home = router_member_of(what.home)};
+    router_id_parts claim = {.forwarder = traffic_member_of(what.forwarder), .home = traffic_member_of(what.home)};
     (void)router_id_check(&key, what.id, &claim, &id);
 }
 

@@ -29,7 +29,7 @@ static lpx_shared *pop(router_queue *queue)
     return message;
 }
 
-static void drop_message(lpx_shared *message, router_drop_reason reason, router_queue_drops *drops)
+static void drop_message(lpx_shared *message, traffic_drop reason, router_queue_drops *drops)
 {
     drops->messages[reason]++;
     drops->bytes += message_bytes(message);
@@ -49,7 +49,7 @@ void router_queue_fini(router_queue *queue)
 static void drop_old(router_queue *queue, lpx_mono now, router_queue_drops *drops)
 {
     while (queue->count > 0 && now.us - queue_first(queue)->since.us > queue->limits.max_age_us) {
-        drop_message(pop(queue), ROUTER_DROP_QUEUE_AGE, drops);
+        drop_message(pop(queue), TRAFFIC_DROP_QUEUE_AGE, drops);
     }
 }
 
@@ -79,10 +79,10 @@ void router_queue_give(router_queue *queue, lpx_shared *message, lpx_mono now, r
     drop_old(queue, now, drops);
     size_t left = len < queue->limits.max_bytes ? queue->limits.max_bytes - len : 0;
     while (queue->count > 0 && (queue->count >= queue->limits.max_messages || queue->bytes > left)) {
-        drop_message(pop(queue), ROUTER_DROP_QUEUE_FULL, drops);
+        drop_message(pop(queue), TRAFFIC_DROP_QUEUE_FULL, drops);
     }
     if (!grow(queue)) {
-        drop_message(message, ROUTER_DROP_MEMORY, drops);
+        drop_message(message, TRAFFIC_DROP_MEMORY, drops);
         return;
     }
     queue->ring[(queue->first + queue->count) & (queue->room - 1)] = (router_queued){message, now};

@@ -3,7 +3,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/time.h"
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 typedef struct router_queue_limits {
     uint32_t max_messages;
@@ -27,7 +27,7 @@ typedef struct router_queue {
 
 /** What a call dropped; calls add to it. */
 typedef struct router_queue_drops {
-    uint32_t messages[ROUTER_DROP_REASONS]; /* QUEUE_FULL, QUEUE_AGE, MEMORY */
+    uint32_t messages[TRAFFIC_DROP_REASONS]; /* QUEUE_FULL, QUEUE_AGE, MEMORY */
     size_t bytes;
 } router_queue_drops;
 

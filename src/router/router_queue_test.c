@@ -66,7 +66,7 @@ static void at_the_limit_of_messages_the_oldest_goes(void **state)
     give(&queue, "three", 0, &drops);
     give(&queue, "four", 0, &drops);
     give(&queue, "five", 0, &drops);
-    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 2);
+    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 2);
     assert_int_equal(drops.bytes, 6);
     assert_next(&queue, "three", 0, &drops);
     assert_next(&queue, "four", 0, &drops);
@@ -83,12 +83,12 @@ static void at_the_limit_of_bytes_the_oldest_go(void **state)
     give(&queue, "aaaa", 0, &drops);
     give(&queue, "bbbb", 0, &drops);
     give(&queue, "cc", 0, &drops);
-    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 0);
+    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 0);
     give(&queue, "ddddd", 0, &drops);
-    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 2);
+    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 2);
     assert_next(&queue, "cc", 0, &drops);
     give(&queue, "longer than all", 0, &drops); /* one always fits */
-    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_FULL], 3);
+    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 3);
     assert_next(&queue, "longer than all", 0, &drops);
     assert_int_equal(queue.bytes, 0);
     router_queue_fini(&queue);
@@ -103,9 +103,9 @@ static void what_waited_too_long_goes(void **state)
     give(&queue, "old", 0, &drops);
     give(&queue, "older than it looks", 400, &drops);
     give(&queue, "young", 1000, &drops);
-    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_AGE], 0); /* 1,000 is the age that is still allowed */
+    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_AGE], 0); /* 1,000 is the age that is still allowed */
     assert_next(&queue, "young", 1401, &drops);
-    assert_int_equal(drops.messages[ROUTER_DROP_QUEUE_AGE], 2);
+    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_AGE], 2);
     give(&queue, "left behind", 2000, &drops); /* freed with the queue */
     router_queue_fini(&queue);
 }
@@ -118,8 +118,8 @@ static router_id_parts some_parts(void)
 {
     return (router_id_parts){.now = {1700000000123456},
                              .random = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0},
-                             .direction = ROUTER_DOWN,
-                             .kind = ROUTER_JOIN,
+                             .direction = TRAFFIC_DOWN,
+                             .kind = TRAFFIC_JOIN,
                              .forwarder = {0x13, LPX_STR("fwd")},
                              .home = {0x42, LPX_STR("home")}};
 }
@@ -139,8 +139,8 @@ static void an_id_says_what_it_was_made_of(void **state)
     router_id id;
     assert_true(router_id_check(&key, lpx_str_of(text), &parts, &id));
     assert_int_equal(id.issued_ms, 1700000000123);
-    assert_int_equal(id.direction, ROUTER_DOWN);
-    assert_int_equal(id.kind, ROUTER_JOIN);
+    assert_int_equal(id.direction, TRAFFIC_DOWN);
+    assert_int_equal(id.kind, TRAFFIC_JOIN);
 }
 
 static void every_change_of_an_id_is_seen(void **state)
@@ -177,14 +177,14 @@ static void an_id_counts_only_between_its_members(void **state)
     claim.home.net_id = 0x43;
     assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
     claim = parts;
-    claim.direction = ROUTER_UP;
+    claim.direction = TRAFFIC_UP;
     assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
     /* the border between net id and tenant id is part of the tag */
     claim = parts;
     claim.forwarder.tenant_id = (lpx_str){NULL, 0};
     assert_false(router_id_check(&key, lpx_str_of(text), &claim, &id));
     /* an uplink goes to several home networks: any may report it */
-    parts.direction = claim.direction = ROUTER_UP;
+    parts.direction = claim.direction = TRAFFIC_UP;
     claim.forwarder = parts.forwarder;
     claim.home.net_id = 0x43;
     router_id_make(&key, &parts, text);

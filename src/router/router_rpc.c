@@ -31,9 +31,9 @@ static lpx_err take_random(router_shard *shard, uint8_t out[static ROUTER_ID_RAN
 /* One message on its way through: what was decided, and the copies that were encoded. */
 typedef struct passage {
     router_shard *shard;
-    router_direction direction;
-    router_kind kind;
-    router_endpoint forwarder;
+    traffic_direction direction;
+    traffic_kind kind;
+    traffic_endpoint forwarder;
     char id[ROUTER_ID_TEXT_BYTES];
     router_effects effects;
     const Pb__V3__UplinkMessage *uplink;
@@ -42,13 +42,13 @@ typedef struct passage {
     size_t copy_bytes;
 } passage;
 
-static lpx_err start_passage(passage *p, rpc_call *call, router_member home)
+static lpx_err start_passage(passage *p, rpc_call *call, traffic_member home)
 {
     router_id_parts parts = {
         .now = io_loop_now(p->shard->loop).utc,
         .direction = p->direction,
         .kind = p->kind,
-        .forwarder = router_member_of(p->forwarder),
+        .forwarder = traffic_member_of(p->forwarder),
         .home = home,
     };
     LPX_TRY(take_random(p->shard, parts.random));
@@ -80,7 +80,7 @@ typedef struct hop_room {
     Pb__V3__RouteHop hop, *list[1];
 } hop_room;
 
-static void make_hop(passage *p, router_endpoint sender, hop_room *room, bool *ok)
+static void make_hop(passage *p, traffic_endpoint sender, hop_room *room, bool *ok)
 {
     static char agent[] = "lpx";
     room->received_at = timestamp_of(io_loop_now(p->shard->loop).utc);
@@ -164,7 +164,7 @@ static lpx_err encode_downlink(passage *p, const router_delivery *d, lpx_shared 
 
 static bool same_copy(const router_delivery *a, const router_delivery *b)
 {
-    return a->strip == b->strip && router_member_equal(router_member_of(a->home), router_member_of(b->home)) &&
+    return a->strip == b->strip && traffic_member_equal(traffic_member_of(a->home), traffic_member_of(b->home)) &&
            lpx_str_equal(a->home.cluster_id, b->home.cluster_id);
 }
 
@@ -189,8 +189,8 @@ static lpx_err encode_copy(passage *p, size_t index, lpx_note *note)
         p->copies[index] = lpx_shared_ref(known);
         return LPX_SUCCESS;
     }
-    LPX_TRY(p->direction == ROUTER_UP ? encode_uplink(p, d, &p->copies[index])
-                                      : encode_downlink(p, d, &p->copies[index]));
+    LPX_TRY(p->direction == TRAFFIC_UP ? encode_uplink(p, d, &p->copies[index])
+                                       : encode_downlink(p, d, &p->copies[index]));
     p->copy_bytes += lpx_shared_view(p->copies[index]).len;
     if (p->copy_bytes > ROUTER_COPY_BYTES) {
         return lpx_fail(note, ROUTER_TOO_LARGE,
@@ -216,8 +216,8 @@ static lpx_err encode_all(passage *p, lpx_note *note)
 
 static void log_drop(const passage *p, const router_drop *drop)
 {
-    LPX_LOG(LPX_LOG_DEBUG, p->direction == ROUTER_UP ? "uplink_dropped" : "downlink_dropped",
-            LPX_F_STR("id", lpx_str_of(p->id)), LPX_F_STR("reason", lpx_str_of(router_drop_name(drop->reason))),
+    LPX_LOG(LPX_LOG_DEBUG, p->direction == TRAFFIC_UP ? "uplink_dropped" : "downlink_dropped",
+            LPX_F_STR("id", lpx_str_of(p->id)), LPX_F_STR("reason", lpx_str_of(traffic_drop_name(drop->reason))),
             LPX_F_HEX("forwarder_net_id", p->forwarder.net_id, 6),
             LPX_F_STR("forwarder_tenant_id", p->forwarder.tenant_id), LPX_F_HEX("home_net_id", drop->home.net_id, 6),
             LPX_F_STR("home_tenant_id", drop->home.tenant_id));
@@ -257,11 +257,11 @@ static lpx_err pass_uplink(router_shard *shard, rpc_call *call,
     LPX_TRY(router_check_uplink(request, &uplink, note));
     router_shard_read_inbox(shard);
     *p = (passage){.shard = shard,
-                   .direction = ROUTER_UP,
+                   .direction = TRAFFIC_UP,
                    .kind = uplink.kind,
                    .forwarder = uplink.forwarder,
                    .uplink = request->message};
-    LPX_TRY(start_passage(p, call, (router_member){0}));
+    LPX_TRY(start_passage(p, call, (traffic_member){0}));
     LPX_TRY(router_route_uplink(shard->tables, shard->dir, &uplink, &p->effects));
     return finish_passage(p, note);
 }
@@ -289,11 +289,11 @@ static lpx_err pass_downlink(router_shard *shard, rpc_call *call,
     LPX_TRY(router_check_downlink(request, &downlink, note));
     router_shard_read_inbox(shard);
     *p = (passage){.shard = shard,
-                   .direction = ROUTER_DOWN,
+                   .direction = TRAFFIC_DOWN,
                    .kind = downlink.kind,
                    .forwarder = downlink.forwarder,
                    .downlink = request->message};
-    LPX_TRY(start_passage(p, call, router_member_of(downlink.home)));
+    LPX_TRY(start_passage(p, call, traffic_member_of(downlink.home)));
     LPX_TRY(router_route_downlink(shard->tables, shard->dir, &downlink, &p->effects));
     return finish_passage(p, note);
 }
@@ -351,8 +351,8 @@ static void count_report(router_shard *shard, const router_report *report)
 {
     router_id_parts claim = {
         .direction = report->direction,
-        .forwarder = router_member_of(report->forwarder),
-        .home = router_member_of(report->home),
+        .forwarder = traffic_member_of(report->forwarder),
+        .home = traffic_member_of(report->home),
     };
     router_id id;
     if (!router_id_check(&shard->router->id_key, report->id, &claim, &id)) {

@@ -50,16 +50,16 @@ static bool letters_make(const router_shard *shard, router_mail_kind kind, route
 
 /* ---- streams ---- */
 
-static void count_drops(router_shard *shard, router_direction direction, const router_queue_drops *drops)
+static void count_drops(router_shard *shard, traffic_direction direction, const router_queue_drops *drops)
 {
-    for (unsigned reason = 0; reason < ROUTER_DROP_REASONS; reason++) {
+    for (unsigned reason = 0; reason < TRAFFIC_DROP_REASONS; reason++) {
         if (drops->messages[reason] > 0) {
             router_counter_add(&shard->counts.dropped[direction][reason], drops->messages[reason]);
         }
     }
 }
 
-static void count_drop(router_shard *shard, router_direction direction, router_drop_reason reason)
+static void count_drop(router_shard *shard, traffic_direction direction, traffic_drop reason)
 {
     router_counter_add(&shard->counts.dropped[direction][reason], 1);
 }
@@ -74,7 +74,7 @@ static void waiting_less(router_sub *sub, uint32_t messages, size_t bytes)
 static void settle_drops(router_stream *stream, const router_queue_drops *drops)
 {
     uint32_t messages = 0;
-    for (unsigned reason = 0; reason < ROUTER_DROP_REASONS; reason++) {
+    for (unsigned reason = 0; reason < TRAFFIC_DROP_REASONS; reason++) {
         messages += drops->messages[reason];
     }
     if (messages > 0) {
@@ -111,7 +111,7 @@ static void stream_take(router_shard *shard, router_sub *sub, lpx_shared *messag
     size_t len = lpx_shared_view(message).len;
     if (stream == NULL || shard->queued_bytes + len > ROUTER_SHARD_BYTES) {
         waiting_less(sub, 1, len);
-        count_drop(shard, sub->direction, stream == NULL ? ROUTER_DROP_GONE : ROUTER_DROP_MEMORY);
+        count_drop(shard, sub->direction, stream == NULL ? TRAFFIC_DROP_GONE : TRAFFIC_DROP_MEMORY);
         lpx_shared_unref(&message);
         return;
     }
@@ -136,7 +136,7 @@ static void stream_free(router_stream *stream)
     router_shard *shard = stream->shard;
     router_sub *sub = stream->sub;
     uint32_t left = stream->queue.count;
-    router_counter_add(&shard->counts.dropped[sub->direction][ROUTER_DROP_GONE], left);
+    router_counter_add(&shard->counts.dropped[sub->direction][TRAFFIC_DROP_GONE], left);
     router_counter_add(&shard->counts.closed[sub->direction], 1);
     shard->queued_bytes -= stream->queue.bytes;
     waiting_less(sub, left, stream->queue.bytes);
@@ -303,7 +303,7 @@ void router_shard_deliver(router_shard *shard, router_sub *sub, lpx_shared *mess
     if (sub->loop != shard->index) {
         item = batch_item(shard, sub->loop, len);
         if (item == NULL) {
-            count_drop(shard, sub->direction, ROUTER_DROP_RELAY_FULL);
+            count_drop(shard, sub->direction, TRAFFIC_DROP_RELAY_FULL);
             return;
         }
     }
@@ -389,7 +389,7 @@ lpx_err router_shard_subscribe(router_shard *shard, rpc_call *call, router_sub_s
     router_mail *added[ROUTER_MAX_LOOPS] = {NULL};
     router_stream *stream = NULL;
     router_shard_read_inbox(shard);
-    LPX_TRY(router_dir_check_room(shard->dir, spec->direction, router_member_of(spec->endpoint), note));
+    LPX_TRY(router_dir_check_room(shard->dir, spec->direction, traffic_member_of(spec->endpoint), note));
     spec->loop = shard->index;
     spec->max_messages = shard->router->limits.max_messages;
     spec->max_bytes = shard->router->limits.max_bytes;

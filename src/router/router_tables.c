@@ -32,7 +32,7 @@ struct router_tables {
     router_policy fallback;
     lpx_arena text;
 
-    router_member *members; /* interned: number -> member */
+    traffic_member *members; /* interned: number -> member */
     uint32_t member_count;
     router_map member_map;
     lpx_str *clusters; /* interned: number -> id */
@@ -61,24 +61,24 @@ static bool keep_text(router_tables *tables, lpx_str text, lpx_str *out)
     return copy.ptr != NULL;
 }
 
-static uint32_t find_member(const router_tables *tables, router_member member)
+static uint32_t find_member(const router_tables *tables, traffic_member member)
 {
     router_map_cursor at = router_map_seek(&tables->member_map, router_hash_member(tables->seed, member));
     uint32_t found = router_map_next(&tables->member_map, &at);
-    while (found != ROUTER_MAP_NONE && !router_member_equal(tables->members[found], member)) {
+    while (found != ROUTER_MAP_NONE && !traffic_member_equal(tables->members[found], member)) {
         found = router_map_next(&tables->member_map, &at);
     }
     return found;
 }
 
 /* Number of a member, new if need be; ROUTER_MAP_NONE when memory is short. */
-static uint32_t intern_member(router_tables *tables, router_member member)
+static uint32_t intern_member(router_tables *tables, traffic_member member)
 {
     uint32_t found = find_member(tables, member);
     if (found != ROUTER_MAP_NONE) {
         return found;
     }
-    router_member kept = {.net_id = member.net_id};
+    traffic_member kept = {.net_id = member.net_id};
     if (!keep_text(tables, member.tenant_id, &kept.tenant_id) ||
         !router_map_reserve(&tables->member_map, tables->member_count + 1)) {
         return ROUTER_MAP_NONE;
@@ -178,14 +178,14 @@ static router_delegation_row *sort_delegations(const router_rows *rows)
 }
 
 /* Who really serves the blocks of this owner? */
-static router_member serving_member(const router_delegation_row *sorted, size_t count, router_member member)
+static traffic_member serving_member(const router_delegation_row *sorted, size_t count, traffic_member member)
 {
     if (member.tenant_id.len > 0 || count == 0) {
         return member;
     }
     router_delegation_row key = {.net_id = member.net_id};
     const router_delegation_row *found = bsearch(&key, sorted, count, sizeof key, compare_delegations);
-    return found != NULL ? (router_member){.net_id = found->to_net_id} : member;
+    return found != NULL ? (traffic_member){.net_id = found->to_net_id} : member;
 }
 
 static int compare_text(lpx_str a, lpx_str b)
@@ -206,7 +206,7 @@ static int compare_blocks(const void *a, const void *b, void *ctx)
     if (x->length != y->length) {
         return x->length < y->length ? -1 : 1;
     }
-    const router_member *m = &tables->members[x->owner], *n = &tables->members[y->owner];
+    const traffic_member *m = &tables->members[x->owner], *n = &tables->members[y->owner];
     if (m->net_id != n->net_id) {
         return m->net_id < n->net_id ? -1 : 1;
     }
@@ -229,7 +229,7 @@ static bool collect_blocks(router_tables *tables, const router_rows *rows, sort_
             continue;
         }
         uint32_t mask = row->length == 0 ? 0 : UINT32_MAX << (32 - row->length);
-        router_member member = serving_member(delegations, rows->delegation_count, router_member_of(row->owner));
+        traffic_member member = serving_member(delegations, rows->delegation_count, traffic_member_of(row->owner));
         sort_block block = {.start = row->prefix & mask, .length = row->length};
         block.owner = intern_member(tables, member);
         block.cluster = intern_cluster(tables, row->owner.cluster_id);
@@ -373,29 +373,29 @@ router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr)
     return set != ROUTER_LPM_NONE ? tables->sets[set] : (router_owners){0};
 }
 
-router_endpoint router_tables_owner(const router_tables *tables, uint32_t index)
+traffic_endpoint router_tables_owner(const router_tables *tables, uint32_t index)
 {
     lpx_assert(index < tables->owner_count);
     const owner *o = &tables->owners[index];
-    const router_member *member = &tables->members[o->member];
-    return (router_endpoint){member->net_id, member->tenant_id, tables->clusters[o->cluster]};
+    const traffic_member *member = &tables->members[o->member];
+    return (traffic_endpoint){member->net_id, member->tenant_id, tables->clusters[o->cluster]};
 }
 
 /* The policy between exactly these two, both registered somewhere. */
-static const router_policy *exact_policy(const router_tables *tables, uint32_t forwarder, router_member home)
+static const router_policy *exact_policy(const router_tables *tables, uint32_t forwarder, traffic_member home)
 {
     uint32_t number = find_member(tables, home);
     const policy_entry *found = number != ROUTER_MAP_NONE ? find_policy(tables, forwarder, number) : NULL;
     return found != NULL ? &found->policy : NULL;
 }
 
-router_policy router_tables_policy(const router_tables *tables, router_member forwarder, router_member home)
+router_policy router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home)
 {
     uint32_t number = find_member(tables, forwarder);
     if (number != ROUTER_MAP_NONE) {
         const router_policy *found = exact_policy(tables, number, home);
         if (found == NULL && home.tenant_id.len > 0) {
-            found = exact_policy(tables, number, (router_member){.net_id = home.net_id});
+            found = exact_policy(tables, number, (traffic_member){.net_id = home.net_id});
         }
         if (found == NULL && tables->has_default[number]) {
             found = &tables->defaults[number];
@@ -405,7 +405,7 @@ router_policy router_tables_policy(const router_tables *tables, router_member fo
         }
     }
     if (forwarder.tenant_id.len > 0) {
-        number = find_member(tables, (router_member){.net_id = forwarder.net_id});
+        number = find_member(tables, (traffic_member){.net_id = forwarder.net_id});
         if (number != ROUTER_MAP_NONE && tables->has_default[number]) {
             return tables->defaults[number];
         }

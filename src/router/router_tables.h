@@ -9,7 +9,7 @@
  * the forwarder's network, else the setting. A forwarder's tenant does not inherit its network's policies toward
  * single home networks. */
 #pragma once
-#include "router/router_types.h"
+#include "traffic/traffic.h"
 
 /** What a policy allows uplinks. */
 enum {
@@ -35,7 +35,7 @@ typedef struct router_policy {
 
 /** A DevAddr block of a network or tenant, with the cluster that serves it. */
 typedef struct router_block_row {
-    router_endpoint owner;
+    traffic_endpoint owner;
     uint32_t prefix;
     uint8_t length; /* a block longer than 32 is passed over */
 } router_block_row;
@@ -47,7 +47,7 @@ typedef struct router_delegation_row {
 
 /** A policy toward a home network, or a forwarder's default (then home does not count). */
 typedef struct router_policy_row {
-    router_member forwarder, home;
+    traffic_member forwarder, home;
     bool is_default;
     router_policy policy;
 } router_policy_row;
@@ -82,10 +82,10 @@ typedef struct router_owners {
 /** Who gets data uplinks from this address. */
 router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr);
 /** One owner; text is valid while the snapshot is held. */
-router_endpoint router_tables_owner(const router_tables *tables, uint32_t index);
+traffic_endpoint router_tables_owner(const router_tables *tables, uint32_t index);
 
 /** The policy that applies. */
-router_policy router_tables_policy(const router_tables *tables, router_member forwarder, router_member home);
+router_policy router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home);
 /** May own traffic come back? */
 bool router_tables_loopback(const router_tables *tables);
 /** Number of DevAddr blocks (equal ones of one owner count once) and of policies. */

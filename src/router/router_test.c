@@ -258,9 +258,9 @@ static void an_uplink_arrives_as_it_should(void **state)
     assert_memory_equal(up->message->gateway_uplink_token.data, token, sizeof token);
     assert_int_equal(up->message->data_rate->lora->spreading_factor, 12); /* filled in: EU868, index 0 */
     router_counts c = counts_of(&x);
-    assert_int_equal(c.published[ROUTER_UP][ROUTER_DATA], 1);
-    assert_int_equal(c.routed[ROUTER_UP][ROUTER_DATA], 1);
-    assert_int_equal(c.sent[ROUTER_UP], 1);
+    assert_int_equal(c.published[TRAFFIC_UP][TRAFFIC_DATA], 1);
+    assert_int_equal(c.routed[TRAFFIC_UP][TRAFFIC_DATA], 1);
+    assert_int_equal(c.sent[TRAFFIC_UP], 1);
     fake_call_free(&sub);
     close_exchange(&x);
 }
@@ -293,10 +293,10 @@ static void every_loop_reaches_every_loop(void **state)
     turn_all(&x);
     publish(&x);
     router_counts c = counts_of(&x);
-    assert_int_equal(c.dropped[ROUTER_UP][ROUTER_DROP_NO_ENDPOINT], 1);
-    assert_int_equal(c.opened[ROUTER_UP], 2 * LOOPS);
-    assert_int_equal(c.closed[ROUTER_UP], 2 * LOOPS);
-    assert_int_equal(c.sent[ROUTER_UP], 2 * LOOPS * LOOPS);
+    assert_int_equal(c.dropped[TRAFFIC_UP][TRAFFIC_DROP_NO_ENDPOINT], 1);
+    assert_int_equal(c.opened[TRAFFIC_UP], 2 * LOOPS);
+    assert_int_equal(c.closed[TRAFFIC_UP], 2 * LOOPS);
+    assert_int_equal(c.sent[TRAFFIC_UP], 2 * LOOPS * LOOPS);
     close_exchange(&x);
 }
 
@@ -379,8 +379,8 @@ static void what_is_wrong_is_refused(void **state)
     assert_non_null(strstr(call->note.text, "forwarder_net_id"));
     fake_call_free(&call);
     router_counts c = counts_of(&x);
-    assert_int_equal(c.published[ROUTER_UP][ROUTER_DATA] + c.published[ROUTER_UP][ROUTER_JOIN], 0);
-    assert_int_equal(c.opened[ROUTER_DOWN], 0);
+    assert_int_equal(c.published[TRAFFIC_UP][TRAFFIC_DATA] + c.published[TRAFFIC_UP][TRAFFIC_JOIN], 0);
+    assert_int_equal(c.opened[TRAFFIC_DOWN], 0);
     close_exchange(&x);
 }
 
@@ -402,7 +402,7 @@ static void a_slow_subscriber_loses_its_oldest(void **state)
         }
         assert_int_equal(slow->sent_count, 1);
         assert_int_equal(quick->sent_count, 20);
-        assert_int_equal(counts_of(&x).dropped[ROUTER_UP][ROUTER_DROP_QUEUE_FULL], 14 * (loop + 1));
+        assert_int_equal(counts_of(&x).dropped[TRAFFIC_UP][TRAFFIC_DROP_QUEUE_FULL], 14 * (loop + 1));
         fake_call_open_window(slow, 2);
         assert_int_equal(slow->sent_count, 3);
         fake_call_open_window(slow, SIZE_MAX);
@@ -431,7 +431,7 @@ static void a_full_queue_passes_its_turn_across_loops(void **state)
     }
     assert_int_equal(stuck->sent_count, 1);
     assert_int_equal(quick->sent_count, 27); /* one was sent, two wait */
-    assert_int_equal(counts_of(&x).dropped[ROUTER_UP][ROUTER_DROP_QUEUE_FULL], 0);
+    assert_int_equal(counts_of(&x).dropped[TRAFFIC_UP][TRAFFIC_DROP_QUEUE_FULL], 0);
     fake_call_open_window(stuck, SIZE_MAX);
     assert_int_equal(stuck->sent_count, 3);
     publish(&x);
@@ -460,7 +460,7 @@ static void what_waits_too_long_is_dropped(void **state)
     }
     fake_call_open_window(sub, SIZE_MAX);
     assert_int_equal(sub->sent_count, 1);
-    assert_int_equal(counts_of(&x).dropped[ROUTER_UP][ROUTER_DROP_QUEUE_AGE], 3);
+    assert_int_equal(counts_of(&x).dropped[TRAFFIC_UP][TRAFFIC_DROP_QUEUE_AGE], 3);
     fake_call_free(&sub);
     close_exchange(&x);
 }
@@ -478,8 +478,8 @@ static void who_leaves_takes_nothing_along(void **state)
     fake_call_free(&far); /* before its loop has read its letters */
     turn_all(&x);
     router_counts c = counts_of(&x);
-    assert_int_equal(c.dropped[ROUTER_UP][ROUTER_DROP_GONE], 3);
-    assert_int_equal(c.sent[ROUTER_UP], 1);
+    assert_int_equal(c.dropped[TRAFFIC_UP][TRAFFIC_DROP_GONE], 3);
+    assert_int_equal(c.sent[TRAFFIC_UP], 1);
     close_exchange(&x);
 }
 
@@ -529,12 +529,12 @@ static void a_report_counts_once_wherever_it_comes(void **state)
     report_on(&x, 0, ids[0], PROCESSED, NULL);
     turn_all(&x);
     router_counts c = counts_of(&x);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_SUCCESS], MESSAGES - 5);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_ERROR], 5);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_PROGRESS], MESSAGES);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_REPEATED], MESSAGES);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_UNKNOWN], 2);
-    assert_int_equal(c.reports[ROUTER_DOWN][ROUTER_REPORT_UNKNOWN], 0);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_SUCCESS], MESSAGES - 5);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_ERROR], 5);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_PROGRESS], MESSAGES);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_REPEATED], MESSAGES);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_UNKNOWN], 2);
+    assert_int_equal(c.reports[TRAFFIC_DOWN][ROUTER_REPORT_UNKNOWN], 0);
     close_exchange(&x);
 }
 
@@ -552,8 +552,8 @@ static void ids_survive_a_restart(void **state)
     turn_all(&x);
     router_counts c = counts_of(&x);
     /* known; and too old, unless the restart took less than a millisecond: nobody remembers earlier reports on it */
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_LATE] + c.reports[ROUTER_UP][ROUTER_REPORT_SUCCESS], 1);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_UNKNOWN], 0);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_LATE] + c.reports[TRAFFIC_UP][ROUTER_REPORT_SUCCESS], 1);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_UNKNOWN], 0);
     close_exchange(&x);
 }
 
@@ -586,7 +586,7 @@ static void a_policy_acts_without_a_restart(void **state)
     wait_for_loads(&x, 1);
     publish(&x);
     turn_all(&x);
-    assert_int_equal(counts_of(&x).dropped[ROUTER_UP][ROUTER_DROP_POLICY], 1);
+    assert_int_equal(counts_of(&x).dropped[TRAFFIC_UP][TRAFFIC_DROP_POLICY], 1);
     assert_int_equal(sub->sent_count, 0);
     change(&x, 1u << STORE_TOPIC_POLICIES, allow);
     wait_for_loads(&x, 2);
@@ -686,7 +686,7 @@ static void metrics_have_names(void **state)
 {
     (void)state;
     router_counts counts = {.tables_failed = 3, .opened = {5, 7}, .closed = {1, 7}};
-    counts.dropped[ROUTER_DOWN][ROUTER_DROP_QUEUE_AGE] = 11;
+    counts.dropped[TRAFFIC_DOWN][TRAFFIC_DROP_QUEUE_AGE] = 11;
     router_metric m;
     unsigned rows = 0, found = 0;
     for (; router_metric_get(&counts, rows, &m); rows++) {
@@ -697,7 +697,7 @@ static void metrics_have_names(void **state)
         found += m.value == 3 && strcmp(m.name, "lpx_router_tables_failed_total") == 0;
     }
     assert_int_equal(found, 3);
-    assert_int_equal(rows, 4 + 4 + 2 + 2 * ROUTER_DROP_REASONS + 2 * ROUTER_REPORT_OUTCOMES + 2 + 2);
+    assert_int_equal(rows, 4 + 4 + 2 + 2 * TRAFFIC_DROP_REASONS + 2 * ROUTER_REPORT_OUTCOMES + 2 + 2);
 }
 
 int main(void)

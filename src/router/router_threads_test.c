@@ -158,20 +158,20 @@ static void assert_all_accounted_for(const scene *s, const actor *actors)
     router_counts c;
     router_count(s->router, &c);
     uint64_t total = LOOPS * STEPS, grouped = 0, lost = 0;
-    assert_int_equal(c.published[ROUTER_UP][ROUTER_DATA], total);
+    assert_int_equal(c.published[TRAFFIC_UP][TRAFFIC_DATA], total);
     for (unsigned i = 0; i < LOOPS; i++) {
         assert_int_equal(actors[i].all->sent_count, total);
         assert_true(actors[i].grouped->sent_count > 0);
         grouped += actors[i].grouped->sent_count;
     }
     assert_int_equal(grouped, total);
-    for (unsigned reason = 0; reason < ROUTER_DROP_REASONS; reason++) {
-        lost += c.dropped[ROUTER_UP][reason];
+    for (unsigned reason = 0; reason < TRAFFIC_DROP_REASONS; reason++) {
+        lost += c.dropped[TRAFFIC_UP][reason];
     }
-    assert_int_equal(c.routed[ROUTER_UP][ROUTER_DATA], c.sent[ROUTER_UP] + lost);
-    assert_true(c.dropped[ROUTER_UP][ROUTER_DROP_GONE] > 0);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_SUCCESS], total);
-    assert_int_equal(c.reports[ROUTER_UP][ROUTER_REPORT_REPEATED], total);
+    assert_int_equal(c.routed[TRAFFIC_UP][TRAFFIC_DATA], c.sent[TRAFFIC_UP] + lost);
+    assert_true(c.dropped[TRAFFIC_UP][TRAFFIC_DROP_GONE] > 0);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_SUCCESS], total);
+    assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_REPEATED], total);
 }
 
 static void nothing_is_lost_between_threads(void **state)

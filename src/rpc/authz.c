@@ -10,9 +10,14 @@
 enum {
     READ_NETWORK = 0,
     READ_ROUTING_POLICY = 4,
+    READ_ROUTE_TABLE = 5,
     WRITE_ROUTING_POLICY = 7,
+    READ_GATEWAY_VISIBILITY = 8,
+    WRITE_GATEWAY_VISIBILITY = 9,
     READ_TRAFFIC = 10,
     WRITE_TRAFFIC = 11,
+    READ_JOIN_SERVER = 12,
+    READ_REPORT = 14,
     NO_RIGHT = -1,
 };
 
@@ -26,10 +31,21 @@ enum {
 
 #define NETWORKS "/org.packetbroker.iam.v1.NetworkRegistry/"
 #define TENANTS "/org.packetbroker.iam.v1.TenantRegistry/"
+#define OLD_KEYS "/org.packetbroker.iam.v1.APIKeyVault/"
 #define NETWORK_KEYS "/org.packetbroker.iam.v2.NetworkAPIKeyVault/"
+#define CLUSTER_KEYS "/org.packetbroker.iam.v2.ClusterAPIKeyVault/"
+#define CATALOG "/org.packetbroker.iam.v2.Catalog/"
+#define JOIN_SERVERS "/org.packetbroker.iam.v2.JoinServerRegistry/"
+#define VISIBILITY "/org.packetbroker.mapping.v2.GatewayVisibilityManager/"
 #define POLICIES "/org.packetbroker.routing.v1.PolicyManager/"
 #define FORWARDER "/org.packetbroker.routing.v1.ForwarderData/"
 #define HOME "/org.packetbroker.routing.v1.HomeNetworkData/"
+#define PEER "/org.packetbroker.routing.v1.RouterData/"
+#define OLD_ROUTES "/org.packetbroker.routing.v1.Routes/"
+#define ROUTES "/org.packetbroker.routing.v2.Routes/"
+#define SETTINGS "/lpx.routing.v1.HomeNetworkSettingsManager/"
+#define TRACER "/lpx.trace.v1.Tracer/"
+#define CERTIFICATES "/lpx.iam.v1.ClientCertificates/"
 
 /* clang-format off */
 static const rpc_rule rules[] = {
@@ -46,10 +62,30 @@ static const rpc_rule rules[] = {
     {TENANTS "UpdateTenant",              A | N | T,       NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
     {TENANTS "UpdateTenantListed",        A | N | T,       NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
     {TENANTS "DeleteTenant",              A | N | T,       NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {OLD_KEYS "ListAPIKeys",              A | N,           NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {OLD_KEYS "CreateAPIKey",             A | N,           NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {OLD_KEYS "DeleteAPIKey",             A | N,           NO_RIGHT,             RPC_SCOPE_HANDLER, NULL, NULL, NULL},
     {NETWORK_KEYS "ListAPIKeys",          A | N,           NO_RIGHT,             RPC_SCOPE_FILTER,  "net_id.value", NULL, NULL},
     {NETWORK_KEYS "CreateAPIKey",         ANY | A | N,     NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
     {NETWORK_KEYS "DeleteAPIKey",         A | N,           NO_RIGHT,             RPC_SCOPE_HANDLER, NULL, NULL, NULL},
     {NETWORK_KEYS "UpdateAPIKeyState",    A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CLUSTER_KEYS "ListAPIKeys",          A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CLUSTER_KEYS "CreateAPIKey",         A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CLUSTER_KEYS "DeleteAPIKey",         A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CLUSTER_KEYS "UpdateAPIKeyState",    A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CATALOG "ListNetworks",              A | C | N | T,   READ_NETWORK,         RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {CATALOG "ListHomeNetworks",          A | C | N | T,   READ_NETWORK,         RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {CATALOG "ListJoinServers",           A | C | N | T,   READ_JOIN_SERVER,     RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {JOIN_SERVERS "ListJoinServers",      A | C,           READ_JOIN_SERVER,     RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {JOIN_SERVERS "CreateJoinServer",     A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {JOIN_SERVERS "GetJoinServer",        A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {JOIN_SERVERS "UpdateJoinServer",     A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {JOIN_SERVERS "DeleteJoinServer",     A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CERTIFICATES "ListCertificates",     A | N,           NO_RIGHT,             RPC_SCOPE_FILTER,  "net_id.value", NULL, NULL},
+    {CERTIFICATES "IssueCertificate",     A | N,           NO_RIGHT,             RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {CERTIFICATES "RegisterCertificate",  A,               NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {CERTIFICATES "RevokeCertificate",    A | N,           NO_RIGHT,             RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {"/lpx.iam.v1.AuthorityManager/SetAuthority", A,       NO_RIGHT,             RPC_SCOPE_NONE,    NULL, NULL, NULL},
     {POLICIES "ListDefaultPolicies",      A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_NONE,    NULL, NULL, NULL},
     {POLICIES "ListHomeNetworkPolicies",  A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", NULL},
     {POLICIES "GetDefaultPolicy",         A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", NULL},
@@ -58,6 +94,30 @@ static const rpc_rule rules[] = {
     {POLICIES "SetHomeNetworkPolicy",     N | T,           WRITE_ROUTING_POLICY, RPC_SCOPE_FIELDS,  "policy.forwarder_net_id", "policy.forwarder_tenant_id", NULL},
     {POLICIES "ListEffectivePolicies",    A | C | N | T,   READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", NULL},
     {POLICIES "ListNetworksWithPolicy",   A | N | T,       READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {SETTINGS "GetSettings",              A | N | T,       READ_ROUTING_POLICY,  RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", NULL},
+    {SETTINGS "SetSettings",              N | T,           WRITE_ROUTING_POLICY, RPC_SCOPE_FIELDS,  "settings.home_network_net_id", "settings.home_network_tenant_id", NULL},
+    {SETTINGS "DeleteSettings",           N | T,           WRITE_ROUTING_POLICY, RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", NULL},
+    {VISIBILITY "GetDefaultVisibility",   A | N | T,       READ_GATEWAY_VISIBILITY, RPC_SCOPE_FIELDS, "forwarder_net_id", "forwarder_tenant_id", NULL},
+    {VISIBILITY "SetDefaultVisibility",   N | T,           WRITE_GATEWAY_VISIBILITY, RPC_SCOPE_FIELDS, "visibility.forwarder_net_id", "visibility.forwarder_tenant_id", NULL},
+    {VISIBILITY "GetHomeNetworkVisibility", A | N | T,     READ_GATEWAY_VISIBILITY, RPC_SCOPE_FIELDS, "forwarder_net_id", "forwarder_tenant_id", NULL},
+    {VISIBILITY "SetHomeNetworkVisibility", N | T,         WRITE_GATEWAY_VISIBILITY, RPC_SCOPE_FIELDS, "visibility.forwarder_net_id", "visibility.forwarder_tenant_id", NULL},
+    {"/org.packetbroker.mapping.v2.Mapper/UpdateGateway", N | T, WRITE_TRAFFIC,  RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
+    {"/org.packetbroker.reporting.v1.Reporter/GetRoutedMessages", A | C | N | T, READ_REPORT, RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {ROUTES "ListUplinkRoutes",           A | C | N | T,   READ_ROUTE_TABLE,     RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {ROUTES "ListJoinRequestRoutes",      A | C | N | T,   READ_ROUTE_TABLE,     RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {ROUTES "ListNetworkTargets",         A | C | N | T,   READ_ROUTE_TABLE,     RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {OLD_ROUTES "ListRoutes",             A | C | N | T,   READ_ROUTE_TABLE,     RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {OLD_ROUTES "ListTargets",            A | C | N | T,   READ_ROUTE_TABLE,     RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {"/org.packetbroker.routing.v2.Publisher/Subscribe", C, NO_RIGHT,            RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {PEER "RouteUplink",                  C,               WRITE_TRAFFIC,        RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {PEER "RouteDownlink",                C,               WRITE_TRAFFIC,        RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {TRACER "GetTrace",                   N | T,           READ_TRAFFIC,         RPC_SCOPE_HANDLER, NULL, NULL, NULL},
+    {TRACER "ListRecent",                 N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {TRACER "Watch",                      N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "net_id", "tenant_id", NULL},
+    {"/grpc.health.v1.Health/Check",      ANY | A | C | N | T, NO_RIGHT,         RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {"/grpc.health.v1.Health/Watch",      ANY | A | C | N | T, NO_RIGHT,         RPC_SCOPE_NONE,    NULL, NULL, NULL},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANY | A | C | N | T, NO_RIGHT, RPC_SCOPE_NONE, NULL, NULL, NULL},
+    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ANY | A | C | N | T, NO_RIGHT, RPC_SCOPE_NONE, NULL, NULL, NULL},
     {FORWARDER "Publish",                 N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
     {FORWARDER "Subscribe",               N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
     {FORWARDER "ReportDownlinkMessageDeliveryState", N | T, WRITE_TRAFFIC,       RPC_SCOPE_REPORT,  "state_change.forwarder_net_id", "state_change.forwarder_tenant_id", "state_change.forwarder_cluster_id"},
@@ -70,20 +130,20 @@ static const rpc_rule rules[] = {
 /* Names of the rights above, for notes. */
 static const char *right_name(int right)
 {
-    switch (right) {
-    case READ_NETWORK:
-        return "READ_NETWORK";
-    case READ_ROUTING_POLICY:
-        return "READ_ROUTING_POLICY";
-    case WRITE_ROUTING_POLICY:
-        return "WRITE_ROUTING_POLICY";
-    case READ_TRAFFIC:
-        return "READ_TRAFFIC";
-    case WRITE_TRAFFIC:
-        return "WRITE_TRAFFIC";
-    default:
-        return "?";
-    }
+    static const char *const names[] = {
+        [READ_NETWORK] = "READ_NETWORK",
+        [READ_ROUTING_POLICY] = "READ_ROUTING_POLICY",
+        [READ_ROUTE_TABLE] = "READ_ROUTE_TABLE",
+        [WRITE_ROUTING_POLICY] = "WRITE_ROUTING_POLICY",
+        [READ_GATEWAY_VISIBILITY] = "READ_GATEWAY_VISIBILITY",
+        [WRITE_GATEWAY_VISIBILITY] = "WRITE_GATEWAY_VISIBILITY",
+        [READ_TRAFFIC] = "READ_TRAFFIC",
+        [WRITE_TRAFFIC] = "WRITE_TRAFFIC",
+        [READ_JOIN_SERVER] = "READ_JOIN_SERVER",
+        [READ_REPORT] = "READ_REPORT",
+    };
+    size_t count = sizeof names / sizeof names[0];
+    return right >= 0 && (size_t)right < count && names[right] != NULL ? names[right] : "?";
 }
 
 const rpc_rule *rpc_authz_rules(size_t *count)

@@ -23,7 +23,14 @@ typedef struct rpc_txn {
     void *service; /* rpc_method.service */
 } rpc_txn;
 
-typedef enum rpc_flavour { RPC_READ, RPC_WRITE, RPC_LOOP, RPC_STREAM } rpc_flavour;
+typedef enum rpc_flavour {
+    RPC_READ,
+    RPC_WRITE,
+    RPC_LOOP,
+    RPC_STREAM, /* one request, many answers */
+    RPC_BIDI,   /* many requests, many answers: loop runs with request NULL once the caller is authorised (its rule has
+                   scope NONE or HANDLER), must begin the stream, and requests come by on_request */
+} rpc_flavour;
 
 /** One method. Which principals may call it, and on which fields of the request, stands in rpc/authz.c. */
 typedef struct rpc_method {
@@ -31,8 +38,8 @@ typedef struct rpc_method {
     const ProtobufCMessageDescriptor *in, *out;
     rpc_flavour flavour;
     lpx_err (*txn)(store_tx *tx, rpc_txn *txn);                                   /* RPC_READ, RPC_WRITE */
-    void (*loop)(rpc_call *call, const ProtobufCMessage *request, void *service); /* RPC_LOOP, RPC_STREAM: ends with
-                                                                          rpc_reply, rpc_fail or, for streams, later */
+    void (*loop)(rpc_call *call, const ProtobufCMessage *request, void *service); /* the others: ends with rpc_reply,
+                                                                          rpc_fail or, for streams, later */
     void *service;
 } rpc_method;
 
@@ -40,6 +47,9 @@ typedef struct rpc_method {
 typedef struct rpc_stream_events {
     void (*on_writable)(void *ctx);
     void (*on_end)(void *ctx, lpx_code why); /* the peer left, its deadline passed, its key was revoked, or shutdown */
+    /* RPC_BIDI alone: one further request, borrowed for the call; may end the stream. */
+    void (*on_request)(void *ctx, const ProtobufCMessage *request);
+    void (*on_half_close)(void *ctx); /* RPC_BIDI alone: the peer sends no more; may end the stream */
 } rpc_stream_events;
 
 /** Who calls. */

@@ -15,6 +15,10 @@ typedef enum store_topic {
     STORE_TOPIC_POLICIES,
     STORE_TOPIC_KEYS,    /* API keys */
     STORE_TOPIC_SIGNING, /* token signing keys */
+    STORE_TOPIC_JOIN_SERVERS,
+    STORE_TOPIC_SETTINGS,     /* of home networks */
+    STORE_TOPIC_VISIBILITIES, /* of gateways */
+    STORE_TOPIC_CERTIFICATES, /* client certificates */
     STORE_TOPIC_COUNT
 } store_topic;
 

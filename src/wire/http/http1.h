@@ -45,7 +45,15 @@ typedef struct http1_answer {
     size_t header_count;
     lpx_bytes body;
     bool close; /* the connection ends after it */
+    bool gzip;  /* compress when the client accepts it and the body is worth it; sets Vary */
 } http1_answer;
+
+/** A streamed answer is asked for more. on_writable runs first on a later turn, then whenever there is room again after
+ * http1_stream_write answered false; on_gone once when the client left: the request must still be ended. */
+typedef struct http1_stream_events {
+    void (*on_writable)(void *ctx, http1_request *request);
+    void (*on_gone)(void *ctx, http1_request *request);
+} http1_stream_events;
 
 /** New server without routes and listeners. @err IO_NO_RESOURCES */
 LPX_RESULT http1_server_new(io_loop *loop, const http1_server_opts *opts, http1_server **out);
@@ -90,3 +98,14 @@ void http1_request_answer(http1_request *request, const http1_answer *answer);
  * @param code    as in the Connect protocol, "not_found"
  * @param message for people; any bytes, shown as text */
 void http1_request_answer_error(http1_request *request, int status, const char *code, const char *message);
+
+/** Begin an answer whose body comes in parts, however long (chunked; to HTTP/1.0 until the connection ends). head's
+ * body must be empty; with gzip the parts are compressed as they come. A HEAD request gets the head alone.
+ * @err RESOURCE_EXHAUSTED: then nothing was sent, and the request must be answered otherwise */
+LPX_RESULT http1_stream_begin(http1_request *request, const http1_answer *head, const http1_stream_events *events,
+                              void *ctx);
+/** Send a part; copied. @return false when enough waits: send more after on_writable (it was taken all the same) */
+bool http1_stream_write(http1_request *request, lpx_bytes part);
+/** End a streamed answer and give the request back; exactly once.
+ * @param whole false: the body is cut, and the connection ends so that the client can tell */
+void http1_stream_end(http1_request *request, bool whole);
