@@ -20,6 +20,7 @@ typedef enum traffic_drop {
     TRAFFIC_DROP_COPIES,      /* the home network has had its copies of this payload */
     TRAFFIC_DROP_LOOKUP,      /* the Join Server of a join-request did not say whose the device is */
     TRAFFIC_DROP_HOPS,        /* it has been here before, or went through too many exchanges */
+    TRAFFIC_DROP_PEER,        /* the exchange that serves it refused it, does not answer or does not keep up */
     TRAFFIC_DROP_NO_ENDPOINT, /* nobody is subscribed */
     TRAFFIC_DROP_FILTER,      /* somebody is subscribed, and all filters refuse */
     TRAFFIC_DROP_QUEUE_FULL,  /* the oldest in the queue of a slow subscriber */
@@ -116,8 +117,8 @@ typedef struct traffic_copy {
     traffic_direction direction;
     traffic_kind kind;
     traffic_endpoint forwarder, home;
-    bool sent;         /* written to the stream; else drop says what became of it */
-    traffic_drop drop; /* QUEUE_FULL, QUEUE_AGE, GONE, RELAY_FULL, MEMORY */
+    bool sent;         /* written to the stream, or taken by another exchange; else drop says what became of it */
+    traffic_drop drop; /* QUEUE_FULL, QUEUE_AGE, GONE, RELAY_FULL, MEMORY, PEER */
 } traffic_copy;
 
 /** A report of processing that counts: the first one of its message and home network. */
