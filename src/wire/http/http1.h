@@ -48,8 +48,9 @@ typedef struct http1_answer {
     bool gzip;  /* compress when the client accepts it and the body is worth it; sets Vary */
 } http1_answer;
 
-/** A streamed answer is asked for more. on_writable runs first on a later turn, then whenever there is room again after
- * http1_stream_write answered false; on_gone once when the client left: the request must still be ended. */
+/** A streamed answer is asked for more. on_writable runs first at the end of the turn, then whenever there is room
+ * again after http1_stream_write answered false; on_gone once when nobody wants the body: the client left, or it asked
+ * with HEAD and has its head. The request must still be ended. Neither runs from inside the functions below. */
 typedef struct http1_stream_events {
     void (*on_writable)(void *ctx, http1_request *request);
     void (*on_gone)(void *ctx, http1_request *request);
@@ -104,7 +105,8 @@ void http1_request_answer_error(http1_request *request, int status, const char *
  * @err RESOURCE_EXHAUSTED: then nothing was sent, and the request must be answered otherwise */
 LPX_RESULT http1_stream_begin(http1_request *request, const http1_answer *head, const http1_stream_events *events,
                               void *ctx);
-/** Send a part; copied. @return false when enough waits: send more after on_writable (it was taken all the same) */
+/** Send a part; copied. What is compressed leaves at the latest when nothing else waits to be sent.
+ * @return false when enough waits: send more after on_writable (it was taken all the same) */
 bool http1_stream_write(http1_request *request, lpx_bytes part);
 /** End a streamed answer and give the request back; exactly once.
  * @param whole false: the body is cut, and the connection ends so that the client can tell */

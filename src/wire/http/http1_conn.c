@@ -1,15 +1,12 @@
 /* One connection of the HTTP/1.1 server: requests in, answers out, one after the other. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/assert.h"
 #include "base/text.h"
-#include "lpx_reasons.h"
 #include "wire/http/http1_priv.h"
-#include "wire/http/http1_text.h"
 
-enum { ALLOW_BYTES = 128, US_PER_S = 1000000 };
+enum { ALLOW_BYTES = 128 };
 
 static void conn_advance(http1_conn *conn);
 
@@ -31,180 +28,78 @@ void http1_request_free(http1_request *request)
 
 /* ---- Answers ---- */
 
-static const char *phrase_of(int status)
-{
-    static const struct {
-        int status;
-        const char *phrase;
-    } phrases[] = {
-        {200, "OK"},
-        {201, "Created"},
-        {202, "Accepted"},
-        {204, "No Content"},
-        {301, "Moved Permanently"},
-        {302, "Found"},
-        {303, "See Other"},
-        {304, "Not Modified"},
-        {307, "Temporary Redirect"},
-        {308, "Permanent Redirect"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {408, "Request Timeout"},
-        {409, "Conflict"},
-        {412, "Precondition Failed"},
-        {413, "Content Too Large"},
-        {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},
-        {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {505, "HTTP Version Not Supported"},
-    };
-    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
-        if (phrases[i].status == status) {
-            return phrases[i].phrase;
-        }
-    }
-    return "Status";
-}
-
-static void add_date(lpx_buf *out, lpx_utc now)
-{
-    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(now.us / US_PER_S);
-    struct tm t;
-    if (gmtime_r(&seconds, &t) != NULL) {
-        lpx_buf_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[t.tm_wday], t.tm_mday,
-                       months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
-    }
-}
-
-/* A value may come from outside: a line break in it would begin a header of its own. */
-static void add_header(lpx_buf *out, const char *name, lpx_str value)
-{
-    lpx_buf_printf(out, "%s: ", name);
-    uint8_t *room = lpx_buf_reserve(out, value.len);
-    if (room == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < value.len; i++) {
-        uint8_t c = (uint8_t)value.ptr[i];
-        room[i] = c < 0x20 || c == 0x7f ? (uint8_t)' ' : c;
-    }
-    lpx_buf_grown(out, value.len);
-    lpx_buf_add_str(out, LPX_STR("\r\n"));
-}
-
-static void write_answer(http1_conn *conn, const http1_answer *answer, bool body_too, bool keep)
-{
-    lpx_buf *out = &conn->out;
-    if (conn->out_given >= HTTP1_FILL_BYTES) {
-        lpx_buf_drop(out, conn->out_given);
-        conn->out_given = 0;
-    }
-    lpx_buf_printf(out, "HTTP/1.1 %d %s\r\n", answer->status, phrase_of(answer->status));
-    add_date(out, io_loop_now(io_conn_loop(conn->io)).utc);
-    if (answer->content_type != NULL) {
-        add_header(out, "Content-Type", lpx_str_of(answer->content_type));
-    }
-    for (size_t i = 0; i < answer->header_count; i++) {
-        add_header(out, answer->headers[i].name, answer->headers[i].value);
-    }
-    if (answer->status != 204 && answer->status != 304) {
-        lpx_buf_printf(out, "Content-Length: %zu\r\n", answer->body.len);
-    } else {
-        body_too = false;
-    }
-    lpx_buf_add_str(out, keep ? LPX_STR("\r\n") : LPX_STR("Connection: close\r\n\r\n"));
-    if (body_too) {
-        lpx_buf_add(out, answer->body);
-    }
-}
-
 static void arm(http1_conn *conn, int64_t delay_us)
 {
     io_timer_arm(&conn->timer, delay_us);
 }
 
-static size_t conn_unsent(const http1_conn *conn)
+size_t http1_conn_unsent(const http1_conn *conn)
 {
     return conn->out.len - conn->out_given + io_conn_unsent(conn->io);
 }
 
-/* The answer lies in out; what comes next. */
-static void answered(http1_conn *conn, bool keep)
+/* Bytes that the peer has taken so far. */
+static uint64_t conn_taken(const http1_conn *conn)
 {
-    conn->request = NULL;
+    return conn->given - io_conn_unsent(conn->io);
+}
+
+void http1_conn_watch(http1_conn *conn)
+{
+    conn->mark = conn_taken(conn);
+    arm(conn, HTTP1_WRITE_TIMEOUT_US);
+}
+
+lpx_buf *http1_conn_out(http1_conn *conn)
+{
+    if (conn->out_given >= HTTP1_FILL_BYTES) {
+        lpx_buf_drop(&conn->out, conn->out_given);
+        conn->out_given = 0;
+    }
+    return &conn->out;
+}
+
+static void write_answer(http1_conn *conn, const http1_answer *answer, bool body_too, bool keep)
+{
+    lpx_buf *out = http1_conn_out(conn);
+    lpx_buf packed = {0};
+    bool zip =
+        conn->request != NULL && http1_wants_gzip(conn->request, answer) && http1_gzip_whole(answer->body, &packed);
+    lpx_bytes body = zip ? lpx_buf_view(&packed) : answer->body;
+    http1_answer_head(out, answer, zip, io_loop_now(io_conn_loop(conn->io)).utc);
+    if (answer->status != 204 && answer->status != 304) {
+        lpx_buf_printf(out, "Content-Length: %zu\r\n", body.len);
+    } else {
+        body_too = false;
+    }
+    lpx_buf_add_str(out, keep ? LPX_STR("\r\n") : LPX_STR("Connection: close\r\n\r\n"));
+    if (body_too) {
+        lpx_buf_add(out, body);
+    }
+    lpx_buf_fini(&packed);
+}
+
+void http1_conn_answered(http1_conn *conn, bool keep)
+{
+    if (conn->request != NULL) {
+        http1_request_free(conn->request);
+        conn->request = NULL;
+    }
     conn->phase = keep ? HTTP1_IDLE : HTTP1_CLOSING;
     if (lpx_buf_failed(&conn->out)) {
         http1_conn_cut(conn); /* half an answer is none */
         return;
     }
     io_conn_want_write(conn->io);
-    conn->unsent = conn_unsent(conn);
-    arm(conn, HTTP1_WRITE_TIMEOUT_US);
-}
-
-static void json_text(lpx_buf *out, const char *text)
-{
-    bool utf8 = lpx_utf8_valid(lpx_str_bytes(lpx_str_of(text)));
-    lpx_buf_add_str(out, LPX_STR("\""));
-    for (const char *c = text; *c != 0; c++) {
-        uint8_t byte = (uint8_t)*c;
-        if (byte == '"' || byte == '\\') {
-            lpx_buf_printf(out, "\\%c", byte);
-        } else if (byte < 0x20 || byte == 0x7f || (byte > 0x7f && !utf8)) {
-            lpx_buf_printf(out, "\\u%04x", byte);
-        } else {
-            lpx_buf_add(out, lpx_bytes_of(c, 1));
-        }
-    }
-    lpx_buf_add_str(out, LPX_STR("\""));
-}
-
-/* {"code": ..., "message": ...} */
-static void json_error(lpx_buf *body, const char *code, const char *message)
-{
-    lpx_buf_init(body, HTTP1_ARENA_BYTES);
-    lpx_buf_add_str(body, LPX_STR("{\"code\": "));
-    json_text(body, code);
-    lpx_buf_add_str(body, LPX_STR(", \"message\": "));
-    json_text(body, message);
-    lpx_buf_add_str(body, LPX_STR("}\n"));
-}
-
-static const char *code_of(int status)
-{
-    switch (status) {
-    case 404:
-        return "not_found";
-    case 405:
-    case 501:
-    case 505:
-        return "unimplemented";
-    case 408:
-        return "deadline_exceeded";
-    case 413:
-    case 431:
-        return "resource_exhausted";
-    default:
-        return "invalid_argument";
-    }
+    http1_conn_watch(conn);
+    conn_advance(conn);
 }
 
 /* Answers what never became a request of a handler, and ends the connection unless keep. */
 static void refuse(http1_conn *conn, int status, const char *message, const char *allow, bool keep)
 {
     lpx_buf body;
-    json_error(&body, code_of(status), message);
+    http1_error_body(&body, http1_error_code(status), message);
     http1_header header = {"Allow", lpx_str_of(allow)};
     http1_answer answer = {.status = status,
                            .content_type = "application/json",
@@ -214,10 +109,7 @@ static void refuse(http1_conn *conn, int status, const char *message, const char
     bool head_only = conn->request != NULL && lpx_str_is(conn->request->head.method, "HEAD");
     write_answer(conn, &answer, !head_only, keep);
     lpx_buf_fini(&body);
-    if (conn->request != NULL) {
-        http1_request_free(conn->request);
-    }
-    answered(conn, keep);
+    http1_conn_answered(conn, keep);
 }
 
 void http1_request_answer(http1_request *request, const http1_answer *answer)
@@ -234,15 +126,13 @@ void http1_request_answer(http1_request *request, const http1_answer *answer)
     lpx_assert(conn->request == request && conn->phase == HTTP1_HANDLING);
     bool keep = request->head.keep_alive && !answer->close && !conn->server->draining;
     write_answer(conn, answer, !lpx_str_is(request->head.method, "HEAD"), keep);
-    http1_request_free(request);
-    answered(conn, keep);
-    conn_advance(conn);
+    http1_conn_answered(conn, keep);
 }
 
 void http1_request_answer_error(http1_request *request, int status, const char *code, const char *message)
 {
     lpx_buf body;
-    json_error(&body, code, message);
+    http1_error_body(&body, code, message);
     http1_request_answer(
         request, &(http1_answer){.status = status, .content_type = "application/json", .body = lpx_buf_view(&body)});
     lpx_buf_fini(&body);
@@ -392,7 +282,7 @@ static void skip_empty_lines(http1_conn *conn)
 /* @return whether there is more to do with what is in */
 static bool take_head(http1_conn *conn)
 {
-    if (conn_unsent(conn) > HTTP1_OUT_HIGH_BYTES) {
+    if (http1_conn_unsent(conn) > HTTP1_OUT_HIGH_BYTES) {
         return false; /* fill comes back to it */
     }
     skip_empty_lines(conn);
@@ -484,6 +374,7 @@ static bool conn_step(http1_conn *conn)
     case HTTP1_BODY:
         return take_body(conn);
     case HTTP1_HANDLING:
+    case HTTP1_STREAMING:
         return false;
     case HTTP1_CLOSING:
         conn->taken = conn->in.len;
@@ -554,19 +445,24 @@ static void fill(void *ctx, lpx_buf *to)
     if (give > 0) {
         lpx_buf_add(to, lpx_bytes_of(conn->out.ptr + conn->out_given, give));
         conn->out_given += give;
+        conn->given += give;
     }
-    if (give < left) {
+    if (give == left) {
+        lpx_buf_fini(&conn->out);
+        conn->out_given = 0;
+    }
+    if (conn->phase == HTTP1_STREAMING) {
+        http1_stream_filled(conn);
+    }
+    if (conn->out.len > conn->out_given) {
         io_conn_want_write(conn->io);
         return;
     }
-    lpx_buf_fini(&conn->out);
-    conn->out_given = 0;
     if (conn->phase == HTTP1_CLOSING) {
         http1_conn_finish(conn);
         return;
     }
     if (conn->phase == HTTP1_IDLE) {
-        conn->unsent = 0;
         arm(conn, conn->server->opts.idle_timeout_us);
     }
     if (input(conn).len > 0) {
@@ -579,7 +475,9 @@ static void on_close(void *ctx, lpx_err why, const lpx_note *note)
     (void)why;
     (void)note;
     http1_conn *conn = ctx;
-    if (conn->request != NULL && conn->phase == HTTP1_HANDLING) {
+    if (conn->request != NULL && conn->phase == HTTP1_STREAMING) {
+        http1_stream_lost(conn->request);
+    } else if (conn->request != NULL && conn->phase == HTTP1_HANDLING) {
         conn->request->conn = NULL; /* its handler gives it back */
     } else if (conn->request != NULL) {
         http1_request_free(conn->request);
@@ -598,15 +496,18 @@ static void on_close(void *ctx, lpx_err why, const lpx_note *note)
 static void time_over(io_timer *timer)
 {
     http1_conn *conn = LPX_CONTAINER(timer, http1_conn, timer);
-    size_t unsent = conn_unsent(conn);
-    if (unsent > 0) {
-        if (unsent >= conn->unsent) {
+    conn->watched = false;
+    if (http1_conn_unsent(conn) > 0) {
+        if (conn_taken(conn) == conn->mark) {
             http1_conn_cut(conn); /* the peer takes nothing */
             return;
         }
-        conn->unsent = unsent;
-        arm(conn, HTTP1_WRITE_TIMEOUT_US);
+        conn->watched = conn->phase == HTTP1_STREAMING;
+        http1_conn_watch(conn);
         return;
+    }
+    if (conn->phase == HTTP1_STREAMING) {
+        return; /* its handler has nothing to send at present */
     }
     bool waiting = conn->phase == HTTP1_HEAD || conn->phase == HTTP1_BODY;
     if (waiting) {

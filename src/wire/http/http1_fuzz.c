@@ -128,6 +128,7 @@ static void fuzz_texts(lpx_str text)
         lpx_assert(out.len > 0);
     }
     (void)http1_media_type_is(text, "application/json");
+    (void)http1_accepts_coding(text, LPX_STR("gzip"));
     lpx_arena_fini(&arena);
 }
 

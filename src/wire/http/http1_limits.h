@@ -20,6 +20,18 @@ enum {
     HTTP1_OUT_MAX_BYTES = 64 * 1024 * 1024,
     /* Given to a connection at once. */
     HTTP1_FILL_BYTES = 64 * 1024,
+    /* A streamed answer is told to wait when so much of it waits to be sent, or came in one turn... */
+    HTTP1_STREAM_HIGH_BYTES = 256 * 1024,
+    /* ...and to go on when no more than this waits. */
+    HTTP1_STREAM_LOW_BYTES = 64 * 1024,
+    /* Smaller answers are not worth a compressor's work: they fit into one packet. */
+    HTTP1_GZIP_MIN_BYTES = 1024,
+    /* Larger answers would hold up the loop: compressing this takes 0.1 s. What is larger is streamed. */
+    HTTP1_GZIP_MAX_BYTES = 8 * 1024 * 1024,
+    /* Compressed streams of one server at a time, 200 KiB each; further ones go uncompressed. */
+    HTTP1_GZIP_STREAMS_MAX = 128,
+    /* Fastest level: the gain of the next ones does not pay for a server. */
+    HTTP1_GZIP_LEVEL = 1,
     /* Line of a chunk: 16 hex digits and extensions nobody uses. */
     HTTP1_CHUNK_LINE_BYTES = 256,
     /* A client must send this much of a body in each read timeout. */

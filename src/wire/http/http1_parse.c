@@ -99,15 +99,15 @@ static int parse_target(lpx_str target, http1_head *out, const char **why)
     return 0;
 }
 
-static int parse_request_line(lpx_str line, http1_head *out, bool *http11, const char **why)
+static int parse_request_line(lpx_str line, http1_head *out, const char **why)
 {
     out->method = cut(&line, ' ');
     if (!is_token(out->method) || out->method.len > METHOD_MAX_BYTES) {
         return refuse(why, 400, "The request line begins with no method.");
     }
     lpx_str target = cut(&line, ' ');
-    *http11 = lpx_str_is(line, "HTTP/1.1");
-    if (!*http11 && !lpx_str_is(line, "HTTP/1.0")) {
+    out->http11 = lpx_str_is(line, "HTTP/1.1");
+    if (!out->http11 && !lpx_str_is(line, "HTTP/1.0")) {
         bool other = lpx_str_starts(line, LPX_STR("HTTP/")) && line.len == 8;
         return other ? refuse(why, 505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
                      : refuse(why, 400, "The request line does not end with the version of HTTP.");
@@ -147,7 +147,7 @@ static bool single(const http1_head *head, lpx_str name, const http1_line **out)
 }
 
 /* RFC 9112 section 6. Whatever two readers could understand differently is refused. */
-static int parse_framing(http1_head *out, bool http11, const char **why)
+static int parse_framing(http1_head *out, const char **why)
 {
     const http1_line *length = NULL;
     const http1_line *coding = NULL;
@@ -161,7 +161,7 @@ static int parse_framing(http1_head *out, bool http11, const char **why)
     if (coding == NULL) {
         return 0;
     }
-    if (!http11) {
+    if (!out->http11) {
         return refuse(why, 400, "HTTP/1.0 has no Transfer-Encoding.");
     }
     out->chunked = http1_same_word(coding->value, LPX_STR("chunked"));
@@ -183,20 +183,20 @@ static bool has_word(const http1_head *head, lpx_str name, lpx_str word)
     return false;
 }
 
-static int parse_meaning(http1_head *out, bool http11, const char **why)
+static int parse_meaning(http1_head *out, const char **why)
 {
     const http1_line *host = NULL;
     const http1_line *expect = NULL;
-    if (!single(out, LPX_STR("host"), &host) || (http11 && host == NULL)) {
+    if (!single(out, LPX_STR("host"), &host) || (out->http11 && host == NULL)) {
         return refuse(why, 400, "The request must have one Host header.");
     }
     if (!single(out, LPX_STR("expect"), &expect) ||
         (expect != NULL && !http1_same_word(expect->value, LPX_STR("100-continue")))) {
         return refuse(why, 417, "The only expectation understood here is 100-continue.");
     }
-    out->expects_continue = expect != NULL && http11;
-    out->keep_alive = http11 && !has_word(out, LPX_STR("connection"), LPX_STR("close"));
-    return parse_framing(out, http11, why);
+    out->expects_continue = expect != NULL && out->http11;
+    out->keep_alive = out->http11 && !has_word(out, LPX_STR("connection"), LPX_STR("close"));
+    return parse_framing(out, why);
 }
 
 int http1_head_parse(lpx_str text, http1_head *out, const char **why)
@@ -204,8 +204,7 @@ int http1_head_parse(lpx_str text, http1_head *out, const char **why)
     out->method = out->path = out->query = (lpx_str){"", 0};
     out->count = 0;
     out->body_bytes = 0;
-    out->keep_alive = out->expects_continue = out->chunked = false;
-    bool http11 = false;
+    out->keep_alive = out->expects_continue = out->chunked = out->http11 = false;
     bool first = true;
     lpx_str rest = text;
     while (rest.len > 0) {
@@ -217,13 +216,13 @@ int http1_head_parse(lpx_str text, http1_head *out, const char **why)
         if (line.len == 0 && !first) {
             break;
         }
-        int status = first ? parse_request_line(line, out, &http11, why) : parse_line(line, out, why);
+        int status = first ? parse_request_line(line, out, why) : parse_line(line, out, why);
         if (status != 0) {
             return status;
         }
         first = false;
     }
-    return first ? refuse(why, 400, "The request is empty.") : parse_meaning(out, http11, why);
+    return first ? refuse(why, 400, "The request is empty.") : parse_meaning(out, why);
 }
 
 lpx_str http1_head_value(const http1_head *head, lpx_str name)

@@ -12,6 +12,7 @@ typedef struct http1_line {
 /** What a request's head says. Views into the text given. */
 typedef struct http1_head {
     lpx_str method, path, query;
+    bool http11; /* else 1.0, which knows no chunks */
     bool keep_alive;
     bool expects_continue;
     bool chunked;

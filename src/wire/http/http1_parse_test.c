@@ -271,6 +271,35 @@ static void test_media_type(void **state)
     assert_false(http1_media_type_is(LPX_STR(""), "application/json"));
 }
 
+static void test_codings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        bool gzip;
+    } cases[] = {
+        {"", false},
+        {"gzip", true},
+        {"GZip ; q=1.0", true},
+        {"deflate, gzip;q=0.001", true},
+        {"gzip;q=0", false},
+        {"gzip;q=0.000", false},
+        {"*", true},
+        {"*;q=0.5, gzip;q=0", false},
+        {"br, *;q=0", false},
+        {"gzip;q=0.5, identity", false},
+        {"gzip;q=0.5, identity;q=0.4", true},
+        {"gzip;q=x", false},
+        {"gzip;level=9", false},
+        {"gzip;q=1.5", true},
+        {"x-gzip", false},
+        {",,;, gzip", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(http1_accepts_coding(lpx_str_of(cases[i].header), LPX_STR("gzip")), cases[i].gzip);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_media_type),
+        cmocka_unit_test(test_codings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

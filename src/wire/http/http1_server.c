@@ -61,7 +61,9 @@ LPX_RESULT http1_server_listen(http1_server *server, const char *address, io_tls
                         HTTP1_LISTENERS_MAX);
     }
     io_listener *listener = NULL;
-    LPX_TRY(io_listen(server->loop, address, tls, http1_conn_accept, server, &listener, note));
+    LPX_TRY(io_listen(server->loop,
+                      &(io_listen_opts){.address = address, .tls = tls, .accept = http1_conn_accept, .ctx = server},
+                      &listener, note));
     server->listeners[server->listener_count++] = listener;
     if (port != NULL) {
         *port = io_listener_port(listener);

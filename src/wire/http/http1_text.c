@@ -106,12 +106,57 @@ bool http1_bearer_token(lpx_str authorization, lpx_str *token)
     return after_scheme(authorization, LPX_STR("bearer"), token);
 }
 
+static lpx_str trim_blanks(lpx_str s)
+{
+    while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+        s = lpx_str_skip(s, 1);
+    }
+    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
+        s.len--;
+    }
+    return s;
+}
+
+/* Weight of ";q=0.25" in thousandths; 1000 without one, 0 (not wanted) for what is no weight. */
+static int weight_of(lpx_str params)
+{
+    lpx_str q = trim_blanks(params);
+    if (q.len == 0) {
+        return 1000;
+    }
+    if (q.len < 3 || lower(q.ptr[0]) != 'q' || q.ptr[1] != '=' || (q.ptr[2] != '0' && q.ptr[2] != '1')) {
+        return 0;
+    }
+    int weight = (q.ptr[2] - '0') * 1000;
+    int unit = 100;
+    for (size_t i = 4; i < q.len && i < 7 && q.ptr[3] == '.'; i++, unit /= 10) {
+        weight += q.ptr[i] >= '0' && q.ptr[i] <= '9' ? (q.ptr[i] - '0') * unit : 0;
+    }
+    return weight < 1000 ? weight : 1000;
+}
+
+bool http1_accepts_coding(lpx_str accept_encoding, lpx_str coding)
+{
+    int named = -1, any = -1, identity = 0;
+    lpx_str rest = accept_encoding;
+    while (rest.len > 0) {
+        lpx_str params = cut(&rest, ',');
+        lpx_str name = trim_blanks(cut(&params, ';'));
+        int weight = weight_of(params);
+        if (http1_same_word(name, coding)) {
+            named = weight;
+        } else if (lpx_str_is(name, "*")) {
+            any = weight;
+        } else if (http1_same_word(name, LPX_STR("identity"))) {
+            identity = weight;
+        }
+    }
+    int weight = named >= 0 ? named : any;
+    return weight > 0 && weight >= identity;
+}
+
 bool http1_media_type_is(lpx_str content_type, const char *type)
 {
     lpx_str rest = content_type;
-    lpx_str plain = cut(&rest, ';');
-    while (plain.len > 0 && (plain.ptr[plain.len - 1] == ' ' || plain.ptr[plain.len - 1] == '\t')) {
-        plain.len--;
-    }
-    return http1_same_word(plain, lpx_str_of(type));
+    return http1_same_word(trim_blanks(cut(&rest, ';')), lpx_str_of(type));
 }

@@ -19,5 +19,8 @@ bool http1_basic_split(lpx_str authorization, lpx_arena *arena, lpx_str *user, l
 bool http1_bearer_token(lpx_str authorization, lpx_str *token);
 /** Is the Content-Type this type, whatever its parameters ("application/json; charset=utf-8")? type in lower case. */
 bool http1_media_type_is(lpx_str content_type, const char *type);
+/** Does a client with this Accept-Encoding take the coding ("gzip")? By q-values (RFC 9110, 12.5.3): it must be above
+ * 0, and not below that of an identity that is named. */
+bool http1_accepts_coding(lpx_str accept_encoding, lpx_str coding);
 /** Are both the same in any ASCII case? */
 bool http1_same_word(lpx_str a, lpx_str b);
