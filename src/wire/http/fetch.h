@@ -15,10 +15,18 @@ typedef struct fetch_opts {
     lpx_bytes body;
     const char *ca_file;              /* PEM; NULL: the system's roots (SSL_CERT_FILE counts) */
     const char *cert_file, *key_file; /* PEM; NULL: no client certificate */
+    lpx_bytes ca_pem;                 /* the same from memory, in place of the file; empty: none */
+    lpx_bytes cert_pem, key_pem;      /* a chain may follow the certificate */
     int64_t connect_timeout_us;       /* 10 s */
     int64_t timeout_us;               /* for all of it; 30 s */
     size_t max_body_bytes;            /* of the answer; 4 MiB */
 } fetch_opts;
+
+enum { FETCH_HOST_BYTES = 256 };
+
+/** Host of an http:// or https:// URL without port, NUL-ended; an IPv6 address without brackets.
+ * @return false when the text is no such URL, or the host is longer; out untouched then. @thread any */
+bool fetch_url_host(const char *url, char out[static FETCH_HOST_BYTES]);
 
 /** What came back: any status counts as an answer. */
 typedef struct fetch_result {

@@ -25,27 +25,36 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
     return lpx_buf_failed(&easy->body) ? 0 : size * count;
 }
 
-/* The host of the URL, which is checked on the way. Only the host goes into notes: the rest may hold secrets. */
-static lpx_err take_host(fetch_easy *easy, const char *url, lpx_note *note)
+bool fetch_url_host(const char *url, char out[static FETCH_HOST_BYTES])
 {
     CURLU *parts = curl_url();
-    if (parts == NULL) {
-        return lpx_err_of(IO_NO_RESOURCES);
-    }
     char *host = NULL;
     char *scheme = NULL;
-    bool sound = curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+    bool sound = parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
                  curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
                  curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
                  (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    lpx_str name = sound ? lpx_str_of(host) : (lpx_str){"", 0};
+    if (name.len > 2 && name.ptr[0] == '[') {
+        name = (lpx_str){name.ptr + 1, name.len - 2};
+    }
+    sound = name.len > 0 && name.len < FETCH_HOST_BYTES;
     if (sound) {
-        (void)snprintf(easy->host, sizeof easy->host, "%s", host);
+        memcpy(out, name.ptr, name.len);
+        out[name.len] = 0;
     }
     curl_free(host);
     curl_free(scheme);
     curl_url_cleanup(parts);
-    return sound ? LPX_SUCCESS
-                 : lpx_fail(note, FETCH_BAD_REQUEST, "the URL is none: want http:// or https:// and a host");
+    return sound;
+}
+
+/* The host of the URL, which is checked on the way. Only the host goes into notes: the rest may hold secrets. */
+static lpx_err take_host(fetch_easy *easy, const char *url, lpx_note *note)
+{
+    return fetch_url_host(url, easy->host)
+               ? LPX_SUCCESS
+               : lpx_fail(note, FETCH_BAD_REQUEST, "the URL is none: want http:// or https:// and a host");
 }
 
 static lpx_err take_header(fetch_easy *easy, const char *line, lpx_note *note)
@@ -94,12 +103,28 @@ static CURLcode set_method(CURL *c, const fetch_opts *opts)
     return code == CURLE_OK ? curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method) : code;
 }
 
+/* PEM text from memory; libcurl copies it. */
+static CURLcode set_blob(CURL *c, CURLoption option, lpx_bytes pem)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)pem.ptr, .len = pem.len, .flags = CURL_BLOB_COPY};
+    return pem.len > 0 ? curl_easy_setopt(c, option, &blob) : CURLE_OK;
+}
+
 static CURLcode set_tls(CURL *c, const fetch_opts *opts)
 {
-    CURLcode code = curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    CURLcode codes[] = {
+        curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2),
+        set_blob(c, CURLOPT_CAINFO_BLOB, opts->ca_pem),
+        set_blob(c, CURLOPT_SSLCERT_BLOB, opts->cert_pem),
+        set_blob(c, CURLOPT_SSLKEY_BLOB, opts->key_pem),
+    };
+    CURLcode code = CURLE_OK;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0] && code == CURLE_OK; i++) {
+        code = codes[i];
+    }
     /* OpenSSL alone would look at this variable, libcurl does not. */
     const char *ca_file = opts->ca_file != NULL ? opts->ca_file : getenv("SSL_CERT_FILE");
-    if (code == CURLE_OK && ca_file != NULL) {
+    if (code == CURLE_OK && ca_file != NULL && opts->ca_pem.len == 0) {
         code = curl_easy_setopt(c, CURLOPT_CAINFO, ca_file);
     }
     if (code == CURLE_OK && opts->cert_file != NULL) {

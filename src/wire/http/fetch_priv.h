@@ -10,7 +10,7 @@ typedef struct fetch_easy {
     CURL *curl;
     struct curl_slist *headers;
     lpx_buf body;
-    char host[256];              /* for notes */
+    char host[FETCH_HOST_BYTES]; /* for notes */
     char words[CURL_ERROR_SIZE]; /* of libcurl on failure */
 } fetch_easy;
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "io/file.h"
 #include "io/io_test.h"
 #include "io/thread.h"
 #include "lpx_reasons.h"
@@ -187,6 +188,64 @@ static void client_certificates(const bench *b)
     lpx_arena_fini(&arena);
 }
 
+static lpx_bytes read_pem(const char *path, lpx_buf *out)
+{
+    lpx_note note = {0};
+    lpx_buf_init(out, 1 << 16);
+    assert_false(lpx_failed(io_file_read(path, 1 << 16, out, &note)));
+    return lpx_buf_view(out);
+}
+
+/* CA, client certificate and key from memory, as the target of a Join Server has them. */
+static void certificates_from_memory(const bench *b)
+{
+    lpx_arena arena;
+    lpx_note note = {0};
+    fetch_result r = {0};
+    lpx_buf ca, cert, key;
+    char url[64];
+    (void)snprintf(url, sizeof url, "https://localhost:%u/echo", (unsigned)b->mutual_port);
+    lpx_arena_init(&arena, 1 << 20);
+    fetch_opts with = {.url = url,
+                       .ca_pem = read_pem(certs.ca, &ca),
+                       .cert_pem = read_pem(certs.client, &cert),
+                       .key_pem = read_pem(certs.client_key, &key)};
+    assert_false(lpx_failed(fetch_blocking(&with, &arena, &r, &note)));
+    check_text(&r, 201, "GET||||CN=client");
+    fetch_opts without = with;
+    without.cert_pem = without.key_pem = (lpx_bytes){NULL, 0};
+    assert_int_equal(fails(&without, "certificate").reason, FETCH_FAILED);
+    fetch_opts wrong_ca = with;
+    wrong_ca.ca_pem = with.cert_pem;
+    assert_int_equal(fails(&wrong_ca, "").reason, FETCH_UNTRUSTED);
+    fetch_opts garbage = with;
+    garbage.key_pem = lpx_bytes_of("no key", 6);
+    assert_int_equal(fails(&garbage, "").reason, FETCH_FAILED);
+    lpx_buf_fini(&ca);
+    lpx_buf_fini(&cert);
+    lpx_buf_fini(&key);
+    lpx_arena_fini(&arena);
+}
+
+static void test_hosts_of_urls(void **state)
+{
+    (void)state;
+    static const char *const good[][2] = {
+        {"https://js.example.com:8886/path?q#f", "js.example.com"},
+        {"http://user:secret@[::1]:80/", "::1"},
+        {"https://127.0.0.1", "127.0.0.1"},
+    };
+    static const char *const bad[] = {"", "js.example.com", "ftp://js.example.com", "https://", "https://a b"};
+    char host[FETCH_HOST_BYTES];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(fetch_url_host(good[i][0], host));
+        assert_string_equal(host, good[i][1]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(fetch_url_host(bad[i], host));
+    }
+}
+
 static void test_blocking(void **state)
 {
     (void)state;
@@ -197,6 +256,7 @@ static void test_blocking(void **state)
     blocking_calls(&b);
     blocking_failures(&b);
     client_certificates(&b);
+    certificates_from_memory(&b);
     io_thread_stop(&thread);
     bench_end(&b);
 }
@@ -355,7 +415,7 @@ static int group_begin(void **state)
     server_tls = test_tls_server(&certs, alpn);
     io_tls_server_opts opts = {.cert_file = certs.server,
                                .key_file = certs.server_key,
-                               .client_ca_file = certs.ca,
+                               .client_ca_files = (const char *const[]){certs.ca, NULL},
                                .client_cert_required = true};
     assert_false(lpx_failed(io_tls_server_new(&opts, &mutual_tls, &note)));
     return 0;
@@ -373,9 +433,8 @@ static int group_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocking),
-        cmocka_unit_test(test_on_a_loop),
-        cmocka_unit_test(test_cancel_and_free),
+        cmocka_unit_test(test_hosts_of_urls),     cmocka_unit_test(test_blocking),
+        cmocka_unit_test(test_on_a_loop),         cmocka_unit_test(test_cancel_and_free),
         cmocka_unit_test(test_calls_are_limited),
     };
     return cmocka_run_group_tests(tests, group_begin, group_end);
