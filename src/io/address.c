@@ -149,3 +149,73 @@ LPX_RESULT io_socket_listen(const char *address, int *fd, uint16_t *port, lpx_no
     *port = local_port(sock);
     return LPX_SUCCESS;
 }
+
+static const uint8_t v4_inside_v6[12] = {[10] = 0xff, [11] = 0xff};
+
+static lpx_err subnet_bad(lpx_str text, lpx_note *note)
+{
+    return lpx_fail(
+        note, IO_ADDRESS_BAD,
+        "\"%.*s\" is neither an address nor a prefix with zero bits behind it, as in 10.1.2.3, 10.0.0.0/8 or "
+        "fd00::/8",
+        (int)(text.len < 100 ? text.len : 100), text.ptr);
+}
+
+static bool bit_of(const uint8_t *address, unsigned index)
+{
+    return (address[index / 8] >> (7 - index % 8) & 1) != 0;
+}
+
+LPX_RESULT io_subnet_parse(lpx_str text, io_subnet *out, lpx_note *note)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    const char *slash = text.len > 0 ? memchr(text.ptr, '/', text.len) : NULL;
+    size_t host_len = slash != NULL ? (size_t)(slash - text.ptr) : text.len;
+    if (host_len >= sizeof host) {
+        return subnet_bad(text, note);
+    }
+    memcpy(host, text.ptr, host_len);
+    io_subnet subnet = {.bits = 128};
+    memcpy(subnet.first, v4_inside_v6, sizeof v4_inside_v6);
+    bool v4 = inet_pton(AF_INET, host, subnet.first + sizeof v4_inside_v6) == 1;
+    if (!v4 && inet_pton(AF_INET6, host, subnet.first) != 1) {
+        return subnet_bad(text, note);
+    }
+    uint64_t bits = 0;
+    if (slash != NULL && !lpx_parse_u64(lpx_str_skip(text, host_len + 1), v4 ? 32 : 128, &bits)) {
+        return subnet_bad(text, note);
+    }
+    if (slash != NULL) {
+        subnet.bits = (unsigned)bits + (v4 ? 96 : 0);
+    }
+    for (unsigned i = subnet.bits; i < 128; i++) {
+        if (bit_of(subnet.first, i)) {
+            return subnet_bad(text, note);
+        }
+    }
+    *out = subnet;
+    return LPX_SUCCESS;
+}
+
+bool io_subnet_has(const io_subnet *subnet, const struct sockaddr *addr)
+{
+    uint8_t address[16];
+    if (addr->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, addr, sizeof v4);
+        memcpy(address, v4_inside_v6, sizeof v4_inside_v6);
+        memcpy(address + sizeof v4_inside_v6, &v4.sin_addr, 4);
+    } else if (addr->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, addr, sizeof v6);
+        memcpy(address, &v6.sin6_addr, sizeof address);
+    } else {
+        return false;
+    }
+    for (unsigned i = 0; i < subnet->bits; i++) {
+        if (bit_of(address, i) != bit_of(subnet->first, i)) {
+            return false;
+        }
+    }
+    return true;
+}

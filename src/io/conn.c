@@ -43,6 +43,7 @@ io_conn *io_conn_new(io_loop *loop, struct ssl_st *ssl, conn_state state)
 static void conn_release(io_conn *conn)
 {
     io_dial_free(conn);
+    io_conn_proxy_free(conn);
     io_timer_fini(&conn->timer);
     io_hook_cancel(&conn->hook);
     if (conn->has_events) {
@@ -217,12 +218,11 @@ static void conn_end_closed(io_conn *conn)
 
 static bool wants_bytes(const io_conn *conn)
 {
-    return conn->state == CONN_HANDSHAKE || conn->state == CONN_LINGERING ||
+    return conn->state == CONN_PROXY || conn->state == CONN_HANDSHAKE || conn->state == CONN_LINGERING ||
            (conn->state == CONN_OPEN && !conn->paused);
 }
 
-/* Arms or disarms reading as the state wants it. */
-static void watch_readable(io_conn *conn)
+void io_conn_watch_readable(io_conn *conn)
 {
     if (!conn->has_events) {
         return;
@@ -263,6 +263,10 @@ static void conn_take(io_conn *conn, lpx_bytes in)
 
 static void conn_read(io_conn *conn)
 {
+    if (conn->state == CONN_PROXY) {
+        io_conn_proxy_read(conn); /* what follows it makes the socket readable again */
+        return;
+    }
     if (conn->tls_rest.len > 0 && wants_bytes(conn)) {
         io_conn_tls_resume(conn);
     }
@@ -326,7 +330,7 @@ void io_conn_start(io_conn *conn)
     }
     conn->state = CONN_HANDSHAKE;
     io_timer_arm(&conn->timer, IO_HANDSHAKE_TIMEOUT_US);
-    watch_readable(conn);
+    io_conn_watch_readable(conn);
     if (conn->state == CONN_HANDSHAKE) {
         io_conn_tls_begin(conn);
     }
@@ -336,7 +340,7 @@ void io_conn_opened(io_conn *conn)
 {
     conn->state = CONN_OPEN;
     io_timer_cancel(&conn->timer);
-    watch_readable(conn);
+    io_conn_watch_readable(conn);
     if (conn->state == CONN_OPEN && conn->events->on_open != NULL) {
         conn->events->on_open(conn->ctx);
     }
@@ -391,7 +395,7 @@ static void conn_linger(io_conn *conn)
     (void)shutdown(conn->fd, SHUT_WR);
     conn->state = CONN_LINGERING;
     io_timer_arm(&conn->timer, IO_LINGER_TIMEOUT_US);
-    watch_readable(conn);
+    io_conn_watch_readable(conn);
     lpx_note note;
     lpx_err why = lpx_fail(&note, IO_CONN_CLOSED, "%s", lpx_reason_text(IO_CONN_CLOSED));
     conn->events->on_close(conn->ctx, why, &note);
@@ -445,6 +449,8 @@ static void conn_turn_end(io_hook *hook)
     case CONN_DIALLING:
         io_dial_begin(conn);
         break;
+    case CONN_PROXY:
+        break;
     case CONN_HANDSHAKE:
     case CONN_OPEN:
     case CONN_FLUSHING:
@@ -466,6 +472,9 @@ static void conn_timer_fired(io_timer *timer)
     switch (conn->state) {
     case CONN_DIALLING:
         io_dial_slow(conn);
+        break;
+    case CONN_PROXY:
+        io_conn_proxy_slow(conn);
         break;
     case CONN_HANDSHAKE:
         io_conn_end(conn, lpx_fail(&note, IO_CONN_SLOW, "%s did not finish the TLS handshake in time", conn->peer),
@@ -498,7 +507,7 @@ void io_conn_set_reading(io_conn *conn, bool reading)
     if (conn->state != CONN_OPEN) {
         return;
     }
-    watch_readable(conn);
+    io_conn_watch_readable(conn);
     if (reading && conn->tls_rest.len > 0) {
         event_active(&conn->readable, EV_READ, 0);
     }
@@ -507,12 +516,12 @@ void io_conn_set_reading(io_conn *conn, bool reading)
 void io_conn_close(io_conn *conn, bool flush)
 {
     bool may_flush = flush && conn->state == CONN_OPEN;
-    bool open = conn->state == CONN_DIALLING || conn->state == CONN_HANDSHAKE || conn->state == CONN_OPEN;
+    bool open = conn->state < CONN_FLUSHING;
     if (!open && (conn->state != CONN_FLUSHING || flush)) {
         return;
     }
     conn->state = may_flush ? CONN_FLUSHING : CONN_ENDING;
-    watch_readable(conn);
+    io_conn_watch_readable(conn);
     if (may_flush) {
         io_timer_arm(&conn->timer, IO_FLUSH_TIMEOUT_US);
     } else {

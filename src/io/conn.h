@@ -4,6 +4,7 @@
 #pragma once
 #include "base/buf.h"
 #include "io/loop.h"
+#include "io/proxy.h"
 #include "io/tls.h"
 
 typedef struct io_conn io_conn;
@@ -20,15 +21,22 @@ typedef struct io_conn_events {
                                                          IO_CONN_CLOSED: io_conn_close did */
 } io_conn_events;
 
-/** Called for each accepted connection, before its handshake.
+/** Called for each accepted connection, before its PROXY header and its handshake.
  * Sets *events and *ctx of the new connection; false refuses it. */
 typedef bool io_accept_fn(void *listener_ctx, io_conn *conn, const io_conn_events **events, void **ctx);
 
-/** Listen on "host:port" (IPv6 in brackets; port 0 picks a free one) with SO_REUSEPORT and TCP_NODELAY.
- * @param tls  NULL: plaintext; borrowed, must outlive the listener
- * @param note says the address and why on failure */
-LPX_RESULT io_listen(io_loop *loop, const char *address, io_tls *tls, io_accept_fn *accept, void *ctx,
-                     io_listener **out, lpx_note *note);
+/** What a listener is made from; tls, gate and ctx are borrowed and must outlive it. */
+typedef struct io_listen_opts {
+    const char *address;  /* "host:port", IPv6 in brackets; port 0 picks a free one */
+    io_tls *tls;          /* NULL: plaintext */
+    io_proxy_gate *gate;  /* NULL: clients connect directly; else only those whom it admits, and every connection begins
+                             with a PROXY header (before TLS), whose peer becomes the connection's */
+    io_accept_fn *accept; /* with listener_ctx ctx */
+    void *ctx;
+} io_listen_opts;
+
+/** Listen with SO_REUSEPORT and TCP_NODELAY. @param note says the address and why on failure */
+LPX_RESULT io_listen(io_loop *loop, const io_listen_opts *opts, io_listener **out, lpx_note *note);
 /** The port that it listens on. */
 uint16_t io_listener_port(const io_listener *listener);
 /** Stop accepting and free; clears the pointer; accepts NULL. Connections live on. */
@@ -51,11 +59,14 @@ void io_conn_set_reading(io_conn *conn, bool reading);
 void io_conn_close(io_conn *conn, bool flush);
 /** Bytes handed over by fill() that the socket has not taken yet. */
 size_t io_conn_unsent(const io_conn *conn);
-/** Peer's "address:port"; valid while the connection lives. */
+/** Peer's "address:port", from on_open on that of the PROXY header if there was one; valid while the connection lives.
+ */
 const char *io_conn_peer(const io_conn *conn);
 /** ALPN protocol agreed on; empty without TLS or agreement. */
 lpx_str io_conn_alpn(const io_conn *conn);
 /** Certificate that the peer showed, from on_open on. @return false without one */
 bool io_conn_peer_cert(const io_conn *conn, io_peer_cert *out);
+/** Fingerprint of that certificate, computed once for a connection; empty without one. Valid while it lives. */
+const char *io_conn_peer_fingerprint(const io_conn *conn);
 /** Its loop. */
 io_loop *io_conn_loop(const io_conn *conn);

@@ -12,6 +12,7 @@ typedef struct conn_dial conn_dial;
 
 typedef enum conn_state {
     CONN_DIALLING,  /* name lookup or TCP connect under way */
+    CONN_PROXY,     /* accepted, the PROXY header is not whole yet */
     CONN_HANDSHAKE, /* TLS */
     CONN_OPEN,
     CONN_FLUSHING,  /* closed here: out goes first, then on_close */
@@ -40,9 +41,11 @@ struct io_conn {
     bool said_goodbye; /* close_notify lies in out or is sent */
     conn_dial *dial;   /* only while dialling */
     struct ssl_st *ssl;
-    lpx_bytes tls_in; /* received and not yet taken by ssl; valid during one call */
-    lpx_buf tls_rest; /* received and not taken when the user stopped reading */
+    lpx_bytes tls_in;         /* received and not yet taken by ssl; valid during one call */
+    lpx_buf tls_rest;         /* received and not taken when the user stopped reading */
+    struct conn_proxy *proxy; /* only in CONN_PROXY */
     char peer[IO_PEER_BYTES];
+    char fingerprint[IO_CERT_FINGERPRINT_BYTES]; /* of the peer's certificate; empty without one */
 };
 
 /** New connection in state; ssl (may be NULL) is the connection's from now on, also on failure.
@@ -50,6 +53,8 @@ struct io_conn {
 io_conn *io_conn_new(io_loop *loop, struct ssl_st *ssl, conn_state state);
 /** Free it without telling anybody; it must not be in use further up the stack. */
 void io_conn_discard(io_conn *conn);
+/** Arm or disarm reading as the state wants it. */
+void io_conn_watch_readable(io_conn *conn);
 /** Make its events on the socket and read when the state wants that. @return false when libevent refuses */
 bool io_conn_watch(io_conn *conn);
 /** The socket is connected: begin the handshake, or open. */
@@ -62,6 +67,15 @@ void io_conn_end(io_conn *conn, lpx_err why, const lpx_note *note);
 void io_conn_lost(io_conn *conn, int error);
 /** Is there something in out that the socket has not taken? */
 bool io_conn_has_unsent(const io_conn *conn);
+
+/** Wait for the PROXY header; then io_conn_start follows. */
+void io_conn_proxy_start(io_conn *conn, io_proxy_gate *gate);
+/** Read what is there of the header, and not a byte more. */
+void io_conn_proxy_read(io_conn *conn);
+/** The header did not come in time. */
+void io_conn_proxy_slow(io_conn *conn);
+/** Free what waiting for the header holds. */
+void io_conn_proxy_free(io_conn *conn);
 
 /** Begin to dial at the turn's end. @return false when memory is short */
 bool io_dial_start(io_conn *conn, const io_address *address);

@@ -34,8 +34,11 @@ static void pair_listen(pair *p, bool tls)
 {
     lpx_note note = {0};
     p->loop = io_loop_new(0);
-    lpx_err err =
-        io_listen(p->loop, "127.0.0.1:0", tls ? server_tls : NULL, test_accept, &p->server, &p->listener, &note);
+    lpx_err err = io_listen(
+        p->loop,
+        &(io_listen_opts){
+            .address = "127.0.0.1:0", .tls = tls ? server_tls : NULL, .accept = test_accept, .ctx = &p->server},
+        &p->listener, &note);
     assert_false(lpx_failed(err));
 }
 
@@ -503,14 +506,17 @@ static void test_refused_by_the_listener(void **state)
     lpx_note note = {0};
     char address[32];
     pair p = {.loop = io_loop_new(0)};
-    assert_false(lpx_failed(io_listen(p.loop, "127.0.0.1:0", NULL, refuse, &refused, &p.listener, &note)));
+    assert_false(lpx_failed(io_listen(
+        p.loop, &(io_listen_opts){.address = "127.0.0.1:0", .accept = refuse, .ctx = &refused}, &p.listener, &note)));
     pair_connect(&p, false);
     TEST_TURN_UNTIL(p.loop, p.client.closes > 0);
     assert_int_equal(refused, 1);
     assert_int_equal(p.client.why.code, LPX_OK);
     io_listener_free(&p.listener);
 
-    assert_false(lpx_failed(io_listen(p.loop, "127.0.0.1:0", NULL, close_at_once, &p.server, &p.listener, &note)));
+    assert_false(lpx_failed(
+        io_listen(p.loop, &(io_listen_opts){.address = "127.0.0.1:0", .accept = close_at_once, .ctx = &p.server},
+                  &p.listener, &note)));
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)io_listener_port(p.listener));
     assert_false(lpx_failed(io_connect(p.loop, address, NULL, &test_events, &client, &client.conn, &note)));
     TEST_TURN_UNTIL(p.loop, client.closes > 0 && p.server.closes > 0);
@@ -532,7 +538,9 @@ static void test_listener_freed_while_accepting(void **state)
     (void)state;
     lpx_note note = {0};
     pair p = {.loop = io_loop_new(0)};
-    assert_false(lpx_failed(io_listen(p.loop, "127.0.0.1:0", NULL, free_the_listener, &p.server, &suicidal, &note)));
+    assert_false(lpx_failed(
+        io_listen(p.loop, &(io_listen_opts){.address = "127.0.0.1:0", .accept = free_the_listener, .ctx = &p.server},
+                  &suicidal, &note)));
     uint16_t port = io_listener_port(suicidal);
     int first = raw_connect(port);
     int second = raw_connect(port);
@@ -553,11 +561,13 @@ static void test_listen_addresses(void **state)
     io_listener *two = NULL;
     test_end end = {0};
     char address[32];
-    assert_false(lpx_failed(io_listen(loop, ":0", NULL, test_accept, &end, &one, &note)));
+    assert_false(lpx_failed(
+        io_listen(loop, &(io_listen_opts){.address = ":0", .accept = test_accept, .ctx = &end}, &one, &note)));
     assert_true(io_listener_port(one) > 0);
     (void)snprintf(address, sizeof address, ":%u", (unsigned)io_listener_port(one));
     /* A second loop listens on the same port. */
-    assert_false(lpx_failed(io_listen(loop, address, NULL, test_accept, &end, &two, &note)));
+    assert_false(lpx_failed(
+        io_listen(loop, &(io_listen_opts){.address = address, .accept = test_accept, .ctx = &end}, &two, &note)));
     assert_int_equal(io_listener_port(one), io_listener_port(two));
     io_listener_free(&two);
     /* Every address, IPv4 among them; shown as IPv4. */
@@ -568,13 +578,23 @@ static void test_listen_addresses(void **state)
     TEST_TURN_UNTIL(loop, end.closes > 0);
     io_listener_free(&one);
 
-    assert_false(lpx_failed(io_listen(loop, "localhost:0", NULL, test_accept, &end, &one, &note)));
+    assert_false(lpx_failed(
+        io_listen(loop, &(io_listen_opts){.address = "localhost:0", .accept = test_accept, .ctx = &end}, &one, &note)));
     io_listener_free(&one);
     io_listener_free(&one);
-    assert_int_equal(io_listen(loop, "127.0.0.1", NULL, test_accept, &end, &one, &note).reason, IO_ADDRESS_BAD);
+    assert_int_equal(
+        io_listen(loop, &(io_listen_opts){.address = "127.0.0.1", .accept = test_accept, .ctx = &end}, &one, &note)
+            .reason,
+        IO_ADDRESS_BAD);
     assert_non_null(strstr(note.text, "127.0.0.1"));
-    assert_int_equal(io_listen(loop, "192.0.2.1:0", NULL, test_accept, &end, &one, &note).reason, IO_LISTEN_FAILED);
-    assert_int_equal(io_listen(loop, "nowhere.invalid:0", NULL, test_accept, &end, &one, &note).reason,
+    assert_int_equal(
+        io_listen(loop, &(io_listen_opts){.address = "192.0.2.1:0", .accept = test_accept, .ctx = &end}, &one, &note)
+            .reason,
+        IO_LISTEN_FAILED);
+    assert_int_equal(io_listen(loop,
+                               &(io_listen_opts){.address = "nowhere.invalid:0", .accept = test_accept, .ctx = &end},
+                               &one, &note)
+                         .reason,
                      IO_NAME_UNKNOWN);
     assert_null(one);
     io_loop_free(&loop);

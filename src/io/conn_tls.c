@@ -98,6 +98,7 @@ static void shake(io_conn *conn)
     ERR_clear_error();
     int done = SSL_do_handshake(conn->ssl);
     if (done == 1) {
+        (void)io_tls_session_fingerprint(conn->ssl, conn->fingerprint);
         io_conn_opened(conn);
     } else if (SSL_get_error(conn->ssl, done) != SSL_ERROR_WANT_READ) {
         tls_failed(conn, ERR_peek_error());
@@ -204,6 +205,11 @@ lpx_str io_conn_alpn(const io_conn *conn)
         SSL_get0_alpn_selected(conn->ssl, &name, &len);
     }
     return lpx_bytes_str(lpx_bytes_of(name, len));
+}
+
+const char *io_conn_peer_fingerprint(const io_conn *conn)
+{
+    return conn->fingerprint;
 }
 
 bool io_conn_peer_cert(const io_conn *conn, io_peer_cert *out)

@@ -28,6 +28,11 @@ enum {
     IO_ALPN_BYTES = 64,
     /* Longest DNS name (253) and its NUL. */
     IO_HOST_BYTES = 254,
+    /* Files of CAs that one context trusts. */
+    IO_TLS_CA_FILES_MAX = 16,
+    /* A header of the PROXY protocol: addresses take 216 bytes at most, and a client's certificate, which some
+     * balancers add, about 2 KiB. */
+    IO_PROXY_MAX_BYTES = 8 * 1024,
     /* "[" IPv6 with zone "]:" port NUL. */
     IO_PEER_BYTES = 80,
     /* Signal numbers of one receiver: more than a server has use for. */
@@ -38,6 +43,7 @@ enum {
 
 #define IO_CONNECT_TIMEOUT_US (INT64_C(10) * 1000000)   /* per address: three SYN retries */
 #define IO_HANDSHAKE_TIMEOUT_US (INT64_C(10) * 1000000) /* a TLS handshake takes two round trips */
+#define IO_PROXY_TIMEOUT_US (INT64_C(5) * 1000000)      /* a balancer sends it with the connection */
 #define IO_FLUSH_TIMEOUT_US (INT64_C(5) * 1000000)      /* as promised by io_conn_close */
 #define IO_LINGER_TIMEOUT_US (INT64_C(2) * 1000000)     /* a round trip and the peer's loop turn, generously */
 #define IO_ACCEPT_PAUSE_US (INT64_C(100) * 1000)        /* after running out of file descriptors */

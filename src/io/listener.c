@@ -12,6 +12,7 @@
 struct io_listener {
     io_loop *loop;
     io_tls *tls;
+    io_proxy_gate *gate;
     io_accept_fn *accept;
     void *ctx;
     struct event *ready;
@@ -25,6 +26,10 @@ struct io_listener {
 static void accept_one(io_listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     struct ssl_st *ssl = NULL;
+    if (listener->gate != NULL && !io_proxy_gate_admits(listener->gate, (const struct sockaddr *)peer)) {
+        (void)close(fd);
+        return;
+    }
     if (listener->tls != NULL) {
         ssl = io_tls_session_new(listener->tls, NULL);
         if (ssl == NULL) {
@@ -32,7 +37,8 @@ static void accept_one(io_listener *listener, int fd, const struct sockaddr_stor
             return;
         }
     }
-    io_conn *conn = io_conn_new(listener->loop, ssl, CONN_HANDSHAKE);
+    conn_state first = listener->gate != NULL ? CONN_PROXY : CONN_HANDSHAKE;
+    io_conn *conn = io_conn_new(listener->loop, ssl, first);
     if (conn == NULL) {
         (void)close(fd);
         return;
@@ -45,14 +51,18 @@ static void accept_one(io_listener *listener, int fd, const struct sockaddr_stor
         io_conn_discard(conn);
         return;
     }
-    if (conn->state != CONN_HANDSHAKE) {
+    if (conn->state != first) {
         return; /* closed by the callback; on_close comes at the turn's end */
     }
     if (!io_conn_watch(conn)) {
         io_conn_lost(conn, ENOMEM);
         return;
     }
-    io_conn_start(conn);
+    if (listener->gate != NULL) {
+        io_conn_proxy_start(conn, listener->gate);
+    } else {
+        io_conn_start(conn);
+    }
 }
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
@@ -91,15 +101,15 @@ static void accept_again(io_timer *timer)
     }
 }
 
-LPX_RESULT io_listen(io_loop *loop, const char *address, io_tls *tls, io_accept_fn *accept, void *ctx,
-                     io_listener **out, lpx_note *note)
+LPX_RESULT io_listen(io_loop *loop, const io_listen_opts *opts, io_listener **out, lpx_note *note)
 {
     io_listener *listener = calloc(1, sizeof *listener);
     if (listener == NULL) {
         return lpx_err_of(IO_NO_RESOURCES);
     }
-    *listener = (io_listener){.loop = loop, .tls = tls, .accept = accept, .ctx = ctx, .fd = -1};
-    lpx_err err = io_socket_listen(address, &listener->fd, &listener->port, note);
+    *listener = (io_listener){
+        .loop = loop, .tls = opts->tls, .gate = opts->gate, .accept = opts->accept, .ctx = opts->ctx, .fd = -1};
+    lpx_err err = io_socket_listen(opts->address, &listener->fd, &listener->port, note);
     if (lpx_failed(err)) {
         io_listener_free(&listener);
         return err;
@@ -108,7 +118,7 @@ LPX_RESULT io_listen(io_loop *loop, const char *address, io_tls *tls, io_accept_
     if (listener->ready == NULL || event_add(listener->ready, NULL) != 0 ||
         lpx_failed(io_timer_init(&listener->pause, loop, accept_again))) {
         io_listener_free(&listener);
-        return lpx_fail(note, IO_NO_RESOURCES, "no memory to listen on %s", address);
+        return lpx_fail(note, IO_NO_RESOURCES, "no memory to listen on %s", opts->address);
     }
     *out = listener;
     return LPX_SUCCESS;

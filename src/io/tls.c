@@ -28,14 +28,16 @@ struct io_tls {
     bool server;
     bool client_cert_required;
     bool insecure_no_verify;
-    char *cert_file, *key_file, *ca_file; /* ca_file: of the peers */
+    char *cert_file, *key_file;
+    char *ca_files[IO_TLS_CA_FILES_MAX + 1]; /* of the peers; NULL-ended */
     alpn_list alpn;
 };
 
 /* Server and client options under one roof; borrowed. */
 typedef struct tls_wish {
     bool server, client_cert_required, insecure_no_verify;
-    const char *cert_file, *key_file, *ca_file;
+    const char *cert_file, *key_file;
+    const char *const *ca_files;
     const char *const *alpn;
 } tls_wish;
 
@@ -141,26 +143,37 @@ static lpx_err load_own_cert(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-static lpx_err load_peer_ca(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
+/* Trust for the certificates of clients. A certificate for servers alone passes no more than one of a stranger does:
+ * OpenSSL checks what a client's certificate may be used for. Tickets of one context are worth nothing in another, so
+ * that a session without a certificate is not resumed where one is required, nor one that a reload no longer trusts. */
+static lpx_err load_client_cas(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
 {
-    if (tls->server && tls->ca_file == NULL) {
-        return LPX_SUCCESS;
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    for (char *const *file = tls->ca_files; names != NULL && *file != NULL; file++) {
+        if (SSL_CTX_load_verify_file(ctx, *file) != 1 || SSL_add_file_cert_subjects_to_stack(names, *file) != 1) {
+            sk_X509_NAME_pop_free(names, X509_NAME_free);
+            return file_bad(note, "CA", *file);
+        }
     }
-    int loaded =
-        tls->ca_file != NULL ? SSL_CTX_load_verify_file(ctx, tls->ca_file) : SSL_CTX_set_default_verify_paths(ctx);
-    if (loaded != 1) {
-        return file_bad(note, "CA", tls->ca_file != NULL ? tls->ca_file : "of the system");
-    }
-    if (!tls->server) {
-        SSL_CTX_set_verify(ctx, tls->insecure_no_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-        return LPX_SUCCESS;
-    }
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(tls->ca_file);
     if (names == NULL) {
-        return file_bad(note, "CA", tls->ca_file);
+        return lpx_err_of(IO_NO_RESOURCES);
     }
     SSL_CTX_set_client_CA_list(ctx, names);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (tls->client_cert_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+    return LPX_SUCCESS;
+}
+
+static lpx_err load_peer_ca(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
+{
+    const char *ca_file = tls->ca_files[0];
+    if (tls->server) {
+        return ca_file != NULL ? load_client_cas(ctx, tls, note) : LPX_SUCCESS;
+    }
+    int loaded = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file) : SSL_CTX_set_default_verify_paths(ctx);
+    if (loaded != 1) {
+        return file_bad(note, "CA", ca_file != NULL ? ca_file : "of the system");
+    }
+    SSL_CTX_set_verify(ctx, tls->insecure_no_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     return LPX_SUCCESS;
 }
 
@@ -201,12 +214,34 @@ static bool copy_path(char **to, const char *path)
     return path == NULL || *to != NULL;
 }
 
+static size_t count_files(const char *const *files)
+{
+    size_t count = 0;
+    while (files != NULL && files[count] != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static bool copy_ca_files(io_tls *tls, const char *const *files)
+{
+    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        if (!copy_path(&tls->ca_files[i], files[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static lpx_err tls_new(const tls_wish *wish, io_tls **out, lpx_note *note)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, make_alpn_index);
     if ((wish->cert_file == NULL) != (wish->key_file == NULL) || (wish->server && wish->cert_file == NULL)) {
         return lpx_fail(note, IO_TLS_FILE_BAD, "TLS needs a certificate file and its key file, both");
+    }
+    if (count_files(wish->ca_files) > IO_TLS_CA_FILES_MAX) {
+        return lpx_fail(note, IO_TLS_FILE_BAD, "there are more than %d CA files", (int)IO_TLS_CA_FILES_MAX);
     }
     io_tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL || pthread_mutex_init(&tls->lock, NULL) != 0) {
@@ -218,7 +253,7 @@ static lpx_err tls_new(const tls_wish *wish, io_tls **out, lpx_note *note)
     tls->insecure_no_verify = wish->insecure_no_verify;
     copy_alpn(&tls->alpn, wish->alpn);
     bool copied = copy_path(&tls->cert_file, wish->cert_file) && copy_path(&tls->key_file, wish->key_file) &&
-                  copy_path(&tls->ca_file, wish->ca_file);
+                  copy_ca_files(tls, wish->ca_files);
     lpx_err err = copied ? ctx_new(tls, &tls->ctx, note) : lpx_err_of(IO_NO_RESOURCES);
     if (lpx_failed(err)) {
         io_tls_free(&tls);
@@ -233,7 +268,7 @@ LPX_RESULT io_tls_server_new(const io_tls_server_opts *opts, io_tls **out, lpx_n
     return tls_new(&(tls_wish){.server = true,
                                .cert_file = opts->cert_file,
                                .key_file = opts->key_file,
-                               .ca_file = opts->client_ca_file,
+                               .ca_files = opts->client_ca_files,
                                .client_cert_required = opts->client_cert_required,
                                .alpn = opts->alpn},
                    out, note);
@@ -241,9 +276,10 @@ LPX_RESULT io_tls_server_new(const io_tls_server_opts *opts, io_tls **out, lpx_n
 
 LPX_RESULT io_tls_client_new(const io_tls_client_opts *opts, io_tls **out, lpx_note *note)
 {
+    const char *const ca_files[] = {opts->ca_file, NULL};
     return tls_new(&(tls_wish){.cert_file = opts->cert_file,
                                .key_file = opts->key_file,
-                               .ca_file = opts->ca_file,
+                               .ca_files = ca_files,
                                .insecure_no_verify = opts->insecure_no_verify,
                                .alpn = opts->alpn},
                    out, note);
@@ -271,7 +307,9 @@ void io_tls_free(io_tls **tls_ptr)
     SSL_CTX_free(tls->ctx);
     free(tls->cert_file);
     free(tls->key_file);
-    free(tls->ca_file);
+    for (char **file = tls->ca_files; *file != NULL; file++) {
+        free(*file);
+    }
     (void)pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
@@ -334,18 +372,28 @@ static bool name_text(const X509_NAME *name, char out[static IO_CERT_NAME_BYTES]
     return fits;
 }
 
-bool io_tls_session_cert(const SSL *session, io_peer_cert *out)
+bool io_tls_session_fingerprint(const SSL *session, char out[static IO_CERT_FINGERPRINT_BYTES])
 {
     X509 *cert = SSL_get0_peer_certificate(session); /* borrowed */
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
+    bool shown = cert != NULL && X509_digest(cert, EVP_sha256(), digest, &len) == 1;
+    out[0] = 0;
+    if (shown) {
+        lpx_hex_encode(lpx_bytes_of(digest, len), out);
+    }
+    return shown;
+}
+
+bool io_tls_session_cert(const SSL *session, io_peer_cert *out)
+{
+    X509 *cert = SSL_get0_peer_certificate(session); /* borrowed */
     io_peer_cert found;
-    if (cert == NULL || X509_digest(cert, EVP_sha256(), digest, &len) != 1 ||
+    if (cert == NULL || !io_tls_session_fingerprint(session, found.fingerprint) ||
         !name_text(X509_get_subject_name(cert), found.subject) ||
         !name_text(X509_get_issuer_name(cert), found.issuer)) {
         return false;
     }
-    lpx_hex_encode(lpx_bytes_of(digest, len), found.fingerprint);
     *out = found;
     return true;
 }

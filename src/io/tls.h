@@ -20,8 +20,10 @@ typedef struct io_peer_cert {
 
 /** What a server context is made from. Paths are borrowed for the call and kept as copies for reloads. */
 typedef struct io_tls_server_opts {
-    const char *cert_file, *key_file; /* PEM; the certificate file holds the chain */
-    const char *client_ca_file;       /* NULL: no client certificates asked for */
+    const char *cert_file, *key_file;   /* PEM; the certificate file holds the chain */
+    const char *const *client_ca_files; /* NULL-ended; NULL or none: no client certificates asked for. Else one that is
+                                           shown must be good (for clients, in its time, of one of these CAs), or the
+                                           handshake fails */
     bool client_cert_required;
     const char *const *alpn; /* NULL-ended, in order of preference ("h2", "http/1.1") */
 } io_tls_server_opts;
@@ -49,5 +51,7 @@ void io_tls_free(io_tls **tls);
 struct ssl_st *io_tls_session_new(io_tls *tls, const char *host);
 /** Free a session that nothing else has taken; accepts NULL. @thread any */
 void io_tls_session_free(struct ssl_st *session);
+/** Fingerprint of the certificate that the peer showed. @return false without one; then out is empty */
+bool io_tls_session_fingerprint(const struct ssl_st *session, char out[static IO_CERT_FINGERPRINT_BYTES]);
 /** Certificate that the peer showed. @return false when it showed none, or one with a name too long for *out */
 bool io_tls_session_cert(const struct ssl_st *session, io_peer_cert *out);

@@ -29,7 +29,9 @@ static void attempt_begin(attempt *a, io_tls *server, io_tls *client)
     lpx_note note = {0};
     char address[32];
     a->loop = io_loop_new(0);
-    assert_false(lpx_failed(io_listen(a->loop, "127.0.0.1:0", server, test_accept, &a->server, &a->listener, &note)));
+    assert_false(lpx_failed(io_listen(
+        a->loop, &(io_listen_opts){.address = "127.0.0.1:0", .tls = server, .accept = test_accept, .ctx = &a->server},
+        &a->listener, &note)));
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)io_listener_port(a->listener));
     assert_false(lpx_failed(io_connect(a->loop, address, client, &test_events, &a->client, &a->client.conn, &note)));
     TEST_TURN_UNTIL(a->loop, a->server.opens + a->server.closes > 0 && a->client.opens + a->client.closes > 0);
@@ -124,7 +126,9 @@ static void test_server_name_is_checked(void **state)
     for (int i = 0; i < 8; i++) {
         bool trusted = i >= 4;
         attempt a = {.loop = io_loop_new(0)};
-        assert_false(lpx_failed(io_listen(a.loop, "127.0.0.1:0", server, test_accept, &a.server, &a.listener, &note)));
+        assert_false(lpx_failed(io_listen(
+            a.loop, &(io_listen_opts){.address = "127.0.0.1:0", .tls = server, .accept = test_accept, .ctx = &a.server},
+            &a.listener, &note)));
         (void)snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)io_listener_port(a.listener));
         assert_false(lpx_failed(io_connect(a.loop, address, client, &test_events, &a.client, &a.client.conn, &note)));
         /* As if the name service had sent us here. */
@@ -148,7 +152,7 @@ static void test_client_certificates(void **state)
     io_tls *server = NULL;
     io_tls_server_opts opts = {.cert_file = certs.server,
                                .key_file = certs.server_key,
-                               .client_ca_file = certs.ca,
+                               .client_ca_files = (const char *const[]){certs.ca, NULL},
                                .client_cert_required = true};
     assert_false(lpx_failed(io_tls_server_new(&opts, &server, &note)));
 
@@ -191,6 +195,60 @@ static void test_client_certificates(void **state)
     io_tls_free(&with);
     io_tls_free(&without);
     io_tls_free(&wrong);
+}
+
+/* What the server makes of a client with this certificate: opened with it, or ended with why. */
+static void show_cert(io_tls *server, const char *cert, const char *key, attempt *a)
+{
+    lpx_note note = {0};
+    io_tls *client = NULL;
+    io_tls_client_opts opts = {.ca_file = certs.ca, .cert_file = cert, .key_file = key};
+    assert_false(lpx_failed(io_tls_client_new(&opts, &client, &note)));
+    *a = (attempt){0};
+    attempt_begin(a, server, client);
+    TEST_TURN_UNTIL(a->loop, a->server.opens + a->server.closes > 0);
+    io_tls_free(&client);
+}
+
+/* Certificates of two CAs are welcome; one for servers is not, though it comes from the same CA; none need be shown. */
+static void test_whose_certificates(void **state)
+{
+    (void)state;
+    lpx_note note = {0};
+    test_certs others = {0};
+    test_certs_begin(&others);
+    const char *const both[] = {certs.ca, others.ca, NULL};
+    io_tls *server = NULL;
+    io_tls_server_opts opts = {.cert_file = certs.server, .key_file = certs.server_key, .client_ca_files = both};
+    assert_false(lpx_failed(io_tls_server_new(&opts, &server, &note)));
+    attempt a;
+    show_cert(server, NULL, NULL, &a);
+    assert_int_equal(a.server.opens, 1);
+    assert_string_equal(io_conn_peer_fingerprint(a.server.conn), "");
+    attempt_end(&a);
+    const char *const good[][2] = {{certs.client, certs.client_key}, {others.client, others.client_key}};
+    for (size_t i = 0; i < 2; i++) {
+        crypto_cert_info file = {0};
+        show_cert(server, good[i][0], good[i][1], &a);
+        assert_false(lpx_failed(crypto_cert_read(good[i][0], &file, &note)));
+        assert_string_equal(io_conn_peer_fingerprint(a.server.conn), file.fingerprint);
+        attempt_end(&a);
+    }
+    show_cert(server, certs.server, certs.server_key, &a);
+    assert_int_equal(a.server.opens, 0);
+    assert_int_equal(a.server.why.reason, IO_TLS_UNTRUSTED);
+    attempt_end(&a);
+    /* A reload takes what the files hold then: another CA. */
+    test_certs_make(&others);
+    show_cert(server, others.client, others.client_key, &a);
+    assert_int_equal(a.server.opens, 0);
+    attempt_end(&a);
+    assert_false(lpx_failed(io_tls_reload(server, &note)));
+    show_cert(server, others.client, others.client_key, &a);
+    assert_int_equal(a.server.opens, 1);
+    attempt_end(&a);
+    io_tls_free(&server);
+    test_certs_end(&others);
 }
 
 static void exchange(attempt *a, uint64_t more)
@@ -261,8 +319,9 @@ static void test_bad_files(void **state)
     assert_int_equal(io_tls_client_new(&no_ca, &tls, &note).reason, IO_TLS_FILE_BAD);
     io_tls_client_opts not_ca = {.ca_file = certs.server_key};
     assert_int_equal(io_tls_client_new(&not_ca, &tls, &note).reason, IO_TLS_FILE_BAD);
-    io_tls_server_opts bad_client_ca = {
-        .cert_file = certs.server, .key_file = certs.server_key, .client_ca_file = "/nonexistent/ca.pem"};
+    io_tls_server_opts bad_client_ca = {.cert_file = certs.server,
+                                        .key_file = certs.server_key,
+                                        .client_ca_files = (const char *const[]){"/nonexistent/ca.pem", NULL}};
     assert_int_equal(io_tls_server_new(&bad_client_ca, &tls, &note).reason, IO_TLS_FILE_BAD);
     assert_null(tls);
     io_tls_free(&tls);
@@ -327,7 +386,9 @@ static void test_reload_while_threads_serve(void **state)
     io_tls *client_tls = test_tls_client(&certs, only_h2);
     remote_server s = {.loop = io_loop_new(1)};
     io_thread *thread = NULL;
-    assert_false(lpx_failed(io_listen(s.loop, "127.0.0.1:0", server_tls, accept_next, &s, &s.listener, &note)));
+    assert_false(lpx_failed(io_listen(
+        s.loop, &(io_listen_opts){.address = "127.0.0.1:0", .tls = server_tls, .accept = accept_next, .ctx = &s},
+        &s.listener, &note)));
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", (unsigned)io_listener_port(s.listener));
     assert_false(lpx_failed(io_thread_start(s.loop, "server", &thread)));
     io_loop *loop = io_loop_new(0);
@@ -369,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_server_certificate_is_checked),
         cmocka_unit_test(test_server_name_is_checked),
         cmocka_unit_test(test_client_certificates),
+        cmocka_unit_test(test_whose_certificates),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_truncation_is_told),

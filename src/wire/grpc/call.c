@@ -445,6 +445,16 @@ const char *grpc_call_peer(const grpc_call *call)
     return call->conn->peer;
 }
 
+const char *grpc_call_peer_cert(const grpc_call *call)
+{
+    return call->conn->cert;
+}
+
+unsigned grpc_call_tag(const grpc_call *call)
+{
+    return call->conn->tag;
+}
+
 void grpc_call_set_user(grpc_call *call, void *user)
 {
     call->user = user;

@@ -1,6 +1,8 @@
 /* The server without sockets: connections are bytes in and out. server.c joins it to the loop, tests to memory.
  * For this folder alone. Level 4. */
 #pragma once
+#include "io/limits.h"
+#include "io/tls.h"
 #include "wire/grpc/env.h"
 #include "wire/grpc/frame.h"
 #include "wire/grpc/server.h"
@@ -30,7 +32,9 @@ typedef struct grpc_sconn {
     size_t held_bytes;
     int64_t heard_us, idle_since_us, opened_us, pinged_us, drained_us; /* 0: not (yet) */
     bool gone;
-    char peer[64];
+    unsigned tag;                         /* of the listener */
+    char peer[IO_PEER_BYTES];             /* set when the connection is open, as what follows */
+    char cert[IO_CERT_FINGERPRINT_BYTES]; /* fingerprint; empty without one */
     void (*want_write)(struct grpc_sconn *conn);
     void (*shut)(struct grpc_sconn *conn);      /* close at once; grpc_sconn_lost follows from the owner */
     void (*free_conn)(struct grpc_sconn *conn); /* nobody uses it any more */

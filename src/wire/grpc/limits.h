@@ -7,6 +7,8 @@ enum {
     GRPC_MAX_MESSAGE_BYTES = 16 * 1024 * 1024,
     /* One agent keeps up to 4,096 publish calls open at a time; streams and reports come on top. */
     GRPC_MAX_STREAMS = 8192,
+    /* Addresses of one server: TLS, TLS with certificates, plaintext and behind balancers, eight of each. */
+    GRPC_LISTENERS_MAX = 32,
     /* Connections of one server (one loop); a connection at rest costs about 30 KiB. */
     GRPC_MAX_CONNECTIONS = 10000,
     /* Room of one call's arena: a decoded request of the control plane is a few KiB, a page of answers some hundred. */

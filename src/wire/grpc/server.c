@@ -8,17 +8,18 @@
 #include "wire/grpc/core.h"
 #include "wire/grpc/limits.h"
 
-enum { MAX_LISTENERS = 8, FILL_BYTES = 64 * 1024 };
+enum { FILL_BYTES = 64 * 1024 };
 
 typedef struct listener {
     grpc_server *server;
     io_listener *io;
     bool tls;
+    unsigned tag;
 } listener;
 
 struct grpc_server {
     grpc_core core;
-    listener listeners[MAX_LISTENERS];
+    listener listeners[GRPC_LISTENERS_MAX];
     size_t listener_count;
     bool draining;
     grpc_due_node grace;
@@ -84,6 +85,8 @@ static void on_open(void *ctx)
 {
     server_conn *conn = ctx;
     lpx_str alpn = io_conn_alpn(conn->io);
+    (void)snprintf(conn->base.peer, sizeof conn->base.peer, "%s", io_conn_peer(conn->io));
+    (void)snprintf(conn->base.cert, sizeof conn->base.cert, "%s", io_conn_peer_fingerprint(conn->io));
     if (conn->tls && alpn.len > 0 && !lpx_str_is(alpn, "h2")) {
         io_conn_close(conn->io, false);
     }
@@ -159,7 +162,7 @@ static bool on_accept(void *ctx, io_conn *io, const io_conn_events **events, voi
     conn->server = server;
     conn->io = io;
     conn->tls = from->tls;
-    (void)snprintf(conn->base.peer, sizeof conn->base.peer, "%s", io_conn_peer(io));
+    conn->base.tag = from->tag;
     conn->base.want_write = conn_want_write;
     conn->base.shut = conn_shut;
     conn->base.free_conn = conn_free;
@@ -189,19 +192,36 @@ lpx_err grpc_server_new(io_loop *loop, const grpc_server_opts *opts, const grpc_
     return LPX_SUCCESS;
 }
 
-lpx_err grpc_server_listen(grpc_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note)
+lpx_err grpc_server_listen_with(grpc_server *server, const grpc_listen_opts *opts, uint16_t *port, lpx_note *note)
 {
-    if (server->listener_count == MAX_LISTENERS) {
-        return lpx_fail(note, GRPC_LISTENERS, "One server listens on at most %d addresses.", MAX_LISTENERS);
+    if (server->listener_count == GRPC_LISTENERS_MAX) {
+        return lpx_fail(note, GRPC_LISTENERS, "One server listens on at most %d addresses.", GRPC_LISTENERS_MAX);
     }
     listener *new = &server->listeners[server->listener_count];
-    *new = (listener){.server = server, .tls = tls != NULL};
-    LPX_TRY(io_listen(server->core.env.loop, address, tls, on_accept, new, &new->io, note));
+    *new = (listener){.server = server, .tls = opts->tls != NULL, .tag = opts->tag};
+    io_listen_opts io = {
+        .address = opts->address, .tls = opts->tls, .gate = opts->gate, .accept = on_accept, .ctx = new};
+    LPX_TRY(io_listen(server->core.env.loop, &io, &new->io, note));
     server->listener_count++;
     if (port != NULL) {
         *port = io_listener_port(new->io);
     }
     return LPX_SUCCESS;
+}
+
+lpx_err grpc_server_listen(grpc_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note)
+{
+    return grpc_server_listen_with(server, &(grpc_listen_opts){.address = address, .tls = tls}, port, note);
+}
+
+void grpc_server_dismiss(grpc_server *server, bool (*gone)(void *ctx, const char *fingerprint), void *ctx)
+{
+    for (lpx_list *at = server->core.conns.next; at != &server->core.conns; at = at->next) {
+        grpc_sconn *conn = LPX_CONTAINER(at, grpc_sconn, node);
+        if (conn->cert[0] != '\0' && gone(ctx, conn->cert)) {
+            grpc_sconn_drain(conn);
+        }
+    }
 }
 
 static void listeners_close(grpc_server *server)

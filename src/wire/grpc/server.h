@@ -43,8 +43,21 @@ typedef struct grpc_server_opts {
 /** New server without listeners. events and ctx are borrowed for its life. */
 LPX_RESULT grpc_server_new(io_loop *loop, const grpc_server_opts *opts, const grpc_server_events *events, void *ctx,
                            grpc_server **out);
-/** Listen; tls NULL: h2c with prior knowledge. */
+/** Where and how to listen; tls and gate are borrowed and must outlive the server. */
+typedef struct grpc_listen_opts {
+    const char *address;
+    io_tls *tls;         /* NULL: h2c with prior knowledge */
+    io_proxy_gate *gate; /* not NULL: behind load balancers (io_listen_opts) */
+    unsigned tag;        /* the dispatcher's own: grpc_call_tag tells it of each call */
+} grpc_listen_opts;
+
+/** Listen on one more address. @param port gets the port listened on; may be NULL */
+LPX_RESULT grpc_server_listen_with(grpc_server *server, const grpc_listen_opts *opts, uint16_t *port, lpx_note *note);
+/** The same with tag 0 and without a balancer. */
 LPX_RESULT grpc_server_listen(grpc_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note);
+/** Send GOAWAY on every connection whose client showed a certificate for which gone answers true, and end it when its
+ * calls have ended. */
+void grpc_server_dismiss(grpc_server *server, bool (*gone)(void *ctx, const char *fingerprint), void *ctx);
 /** Stop listening, send GOAWAY, let calls end; done runs when the last connection is gone or after grace_us. */
 void grpc_server_drain(grpc_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx);
 /** Free; connections still open are closed, their calls get on_cancel; calls that are finished only later stay valid
@@ -67,8 +80,13 @@ lpx_mono grpc_call_deadline(const grpc_call *call);
 lpx_arena *grpc_call_arena(grpc_call *call);
 /** Its loop. */
 io_loop *grpc_call_loop(const grpc_call *call);
-/** Peer's "address:port". */
+/** Peer's "address:port"; behind a balancer the client's. */
 const char *grpc_call_peer(const grpc_call *call);
+/** Fingerprint of the certificate that the client showed and the handshake verified, in lower-case hex of SHA-256 of
+ * the DER; empty without one. Computed once for a connection. Borrowed for the call's life. */
+const char *grpc_call_peer_cert(const grpc_call *call);
+/** Tag of the listener that took the connection. */
+unsigned grpc_call_tag(const grpc_call *call);
 /** Attach the dispatcher's own state. */
 void grpc_call_set_user(grpc_call *call, void *user);
 /** What was attached. */

@@ -65,6 +65,10 @@ LPX_RESULT http1_server_route(http1_server *server, const http1_route *route);
  * @param tls  NULL: plaintext; borrowed, must outlive the server
  * @param port set to the port listened on; may be NULL */
 LPX_RESULT http1_server_listen(http1_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note);
+/** Listen behind load balancers that the gate admits: plaintext, each connection begins with a PROXY header, whose peer
+ * is the request's. @param gate borrowed, must outlive the server */
+LPX_RESULT http1_server_listen_behind(http1_server *server, const char *address, io_proxy_gate *gate, uint16_t *port,
+                                      lpx_note *note);
 /** Stop listening, end idle connections, let the others end after their answer; done runs on a later turn, when the
  * last is gone or after grace_us. */
 void http1_server_drain(http1_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx);
@@ -84,6 +88,9 @@ lpx_str http1_request_header(const http1_request *request, const char *name);
 lpx_bytes http1_request_body(const http1_request *request);
 /** Peer's "address:port". */
 const char *http1_request_peer(const http1_request *request);
+/** Fingerprint of the certificate that the client showed, as in io_peer_cert, computed once for a connection; empty
+ * without one, and when the client has gone away. Borrowed until the next turn. */
+const char *http1_request_peer_fingerprint(const http1_request *request);
 /** Certificate that the client showed. @return false without one, and when the client has gone away */
 bool http1_request_peer_cert(const http1_request *request, io_peer_cert *out);
 /** Its loop. */

@@ -168,6 +168,11 @@ const char *http1_request_peer(const http1_request *request)
     return request->peer;
 }
 
+const char *http1_request_peer_fingerprint(const http1_request *request)
+{
+    return http1_request_gone(request) ? "" : io_conn_peer_fingerprint(request->conn->io);
+}
+
 bool http1_request_peer_cert(const http1_request *request, io_peer_cert *out)
 {
     return !http1_request_gone(request) && io_conn_peer_cert(request->conn->io, out);

@@ -38,8 +38,8 @@ enum {
     HTTP1_BODY_STEP_BYTES = 64 * 1024,
     /* Routes of one server: about 10 fixed ones, the console and the rpc prefixes. */
     HTTP1_ROUTES_MAX = 64,
-    /* Addresses of one server. */
-    HTTP1_LISTENERS_MAX = 8,
+    /* Addresses of one server: eight direct ones, eight behind balancers. */
+    HTTP1_LISTENERS_MAX = 16,
     /* Answer of an outbound request unless told otherwise. */
     FETCH_BODY_BYTES = 4 * 1024 * 1024,
     /* Outbound requests of one loop at a time. */

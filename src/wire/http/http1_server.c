@@ -54,21 +54,32 @@ LPX_RESULT http1_server_route(http1_server *server, const http1_route *route)
     return LPX_SUCCESS;
 }
 
-LPX_RESULT http1_server_listen(http1_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note)
+static lpx_err listen_on(http1_server *server, const io_listen_opts *opts, uint16_t *port, lpx_note *note)
 {
     if (server->listener_count == HTTP1_LISTENERS_MAX) {
-        return lpx_fail(note, IO_NO_RESOURCES, "cannot listen on %s: at most %d addresses per server", address,
+        return lpx_fail(note, IO_NO_RESOURCES, "cannot listen on %s: at most %d addresses per server", opts->address,
                         HTTP1_LISTENERS_MAX);
     }
     io_listener *listener = NULL;
-    LPX_TRY(io_listen(server->loop,
-                      &(io_listen_opts){.address = address, .tls = tls, .accept = http1_conn_accept, .ctx = server},
-                      &listener, note));
+    LPX_TRY(io_listen(server->loop, opts, &listener, note));
     server->listeners[server->listener_count++] = listener;
     if (port != NULL) {
         *port = io_listener_port(listener);
     }
     return LPX_SUCCESS;
+}
+
+LPX_RESULT http1_server_listen(http1_server *server, const char *address, io_tls *tls, uint16_t *port, lpx_note *note)
+{
+    io_listen_opts opts = {.address = address, .tls = tls, .accept = http1_conn_accept, .ctx = server};
+    return listen_on(server, &opts, port, note);
+}
+
+LPX_RESULT http1_server_listen_behind(http1_server *server, const char *address, io_proxy_gate *gate, uint16_t *port,
+                                      lpx_note *note)
+{
+    io_listen_opts opts = {.address = address, .gate = gate, .accept = http1_conn_accept, .ctx = server};
+    return listen_on(server, &opts, port, note);
 }
 
 static bool path_matches(const http1_route *route, lpx_str path)
