@@ -41,6 +41,7 @@ typedef struct rpc_method {
     void (*loop)(rpc_call *call, const ProtobufCMessage *request, void *service); /* the others: ends with rpc_reply,
                                                                           rpc_fail or, for streams, later */
     void *service;
+    bool while_stopping; /* answered during a drain too (health) */
 } rpc_method;
 
 /** What an open stream is told. After on_end the call is gone. */
@@ -60,13 +61,14 @@ lpx_arena *rpc_call_arena(rpc_call *call);
 io_loop *rpc_call_loop(const rpc_call *call);
 /** Serialised request as it came, borrowed for the life of a unary call's handler. */
 lpx_bytes rpc_call_raw(const rpc_call *call);
-/** Answer a unary call and end it. */
+/** Answer a unary call and end it; reply NULL: an empty message. */
 void rpc_reply(rpc_call *call, const ProtobufCMessage *reply);
 /** End a call with an error; note may be NULL (then the reason's standing text is sent). */
 void rpc_fail(rpc_call *call, lpx_err err, const lpx_note *note);
 /** Make the call a stream; it stays open until rpc_stream_end or on_end. */
 void rpc_stream_begin(rpc_call *call, const rpc_stream_events *events, void *ctx);
-/** Send one serialised message. @return false: above the high-water mark, wait for on_writable (it was taken) */
+/** Send one serialised message. Of RPC_BIDI no further request comes while the answers wait.
+ * @return false: above the high-water mark, wait for on_writable (it was taken) */
 bool rpc_stream_send(rpc_call *call, lpx_bytes message);
 /** End a stream from this side; on_end does not run. err code OK: a clean end. */
 void rpc_stream_end(rpc_call *call, lpx_err err, const lpx_note *note);

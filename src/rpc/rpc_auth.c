@@ -70,7 +70,7 @@ static void wait_for_key(rpc_call *call)
 
 static lpx_str bearer_of(const rpc_call *call)
 {
-    return lpx_str_skip(lpx_bytes_str(grpc_call_metadata(call->grpc, "authorization")), 7);
+    return lpx_str_skip(call->front->authorization(call->wire), 7);
 }
 
 /* One call that waits, out of the list. @return true when it has to wait on */
@@ -194,7 +194,7 @@ static auth_outcome auth_basic(rpc_call *call, lpx_str header, lpx_err *err)
 
 auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note)
 {
-    lpx_str header = lpx_bytes_str(grpc_call_metadata(call->grpc, "authorization"));
+    lpx_str header = call->front->authorization(call->wire);
     if (header.len == 0) {
         call->who = (rpc_principal){.subject = RPC_ANONYMOUS, .expires_at = {INT64_MAX}};
         return AUTH_DONE;

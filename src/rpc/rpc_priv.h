@@ -1,5 +1,7 @@
 /* Private to rpc: a call on its way. */
 #pragma once
+#include <stdatomic.h>
+
 #include "rpc/authz.h"
 #include "rpc/limits.h"
 #include "rpc/server.h"
@@ -12,19 +14,55 @@ typedef enum call_state {
     CALL_STREAMING,
 } call_state;
 
+/* What a call came by. Every function gets rpc_call.wire; those of streams may be NULL where there are none. */
+typedef struct rpc_front {
+    lpx_str (*path)(const void *wire);
+    lpx_str (*authorization)(const void *wire);
+    const char *(*peer)(const void *wire);
+    const char *(*peer_cert)(const void *wire); /* fingerprint of the client's certificate; empty without one */
+    /* The request, as protobuf-c has it. *raw is what came, and becomes its serialised form. */
+    lpx_err (*decode)(const void *wire, const ProtobufCMessageDescriptor *desc, lpx_bytes *raw, lpx_arena *arena,
+                      ProtobufCMessage **out, lpx_note *note);
+    /* Take the answer of a unary call; NULL: an empty message. finish follows. */
+    lpx_err (*reply)(void *wire, const ProtobufCMessage *reply, lpx_arena *arena);
+    /* End the call and forget it. text is for people, in UTF-8. */
+    void (*finish)(void *wire, lpx_err err, const char *text, lpx_arena *arena);
+    void (*open)(void *wire);
+    bool (*send)(void *wire, lpx_bytes message);
+    void (*pause)(void *wire);
+    void (*resume)(void *wire);
+    /* Not NULL: who calls is all that is asked for. Told once, in place of finish; path is NULL then. */
+    void (*identified)(void *wire, lpx_err err, const rpc_principal *who, const lpx_note *note);
+} rpc_front;
+
+enum { RPC_CODES = 17, RPC_LATENCY_STEPS = 9 };
+
+/* Counts of one method on one loop; written there, read from any. */
+typedef struct rpc_stats {
+    atomic_uint_least64_t codes[RPC_CODES];
+    atomic_uint_least64_t steps[RPC_LATENCY_STEPS]; /* unary calls by how long they took; the last: longer */
+    atomic_uint_least64_t sum_us;
+    atomic_uint_least64_t begun, ended;
+} rpc_stats;
+
 typedef struct method_entry {
     const rpc_method *method;
     const rpc_rule *rule;
+    rpc_stats *stats;
 } method_entry;
 
 struct rpc_call {
     rpc_server *server;
-    grpc_call *grpc;
-    const method_entry *entry;
+    const rpc_front *front;
+    void *wire;
+    const method_entry *entry; /* NULL: no such method, or none at all */
     call_state state;
     bool cancelled; /* the peer left while something is under way */
     bool has_request, half_closed;
+    bool held_up; /* the peer does not take what is sent to it: its requests are paused */
+    bool *gone;   /* set to true at the end of the call, for whoever runs an event of it */
     lpx_code cancel_why;
+    lpx_mono began;
     rpc_principal who;
     lpx_arena arena;
     lpx_bytes raw;
@@ -65,15 +103,15 @@ struct rpc_server {
     lpx_list waiting;
     io_timer wait_timer;
     bool stopping;
-    uint64_t counts[17];
+    rpc_stats unknown; /* calls of methods that are not there */
 };
 
 /* How authentication of a call went. */
 typedef enum auth_outcome { AUTH_DONE, AUTH_PENDING, AUTH_REFUSED } auth_outcome;
 
-/** Authenticate a new call by its metadata: sets call->who, or starts a password check that ends in rpc_auth_ready. */
+/** Authenticate a new call by what its front tells: sets call->who, or starts what ends in rpc_auth_ready. */
 auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note);
-/** The password check of a call ended (rpc.c goes on). */
+/** It is known who calls, or that it is nobody (rpc.c goes on). */
 void rpc_auth_ready(rpc_call *call, lpx_err err, const lpx_note *note);
 /** Forget what is under way for a call that is gone. */
 void rpc_auth_forget(rpc_call *call);
@@ -81,3 +119,32 @@ void rpc_auth_forget(rpc_call *call);
 void rpc_auth_retry(rpc_server *server);
 /** Forget all cached verdicts. */
 void rpc_auth_clear(rpc_server *server);
+
+/* What fronts tell of their calls. A call begins with new and start, in this order; what its front has already may be
+ * told between the two. It ends with rpc_front.finish, from inside any of these, new apart. */
+
+/** New call. @return NULL when memory is short */
+rpc_call *rpc_call_new(rpc_server *server, const rpc_front *front, void *wire);
+/** Find out who calls, and go on. */
+void rpc_call_start(rpc_call *call);
+/** One message came; borrowed. The call has a method. */
+void rpc_call_message(rpc_call *call, lpx_bytes message);
+/** No more will come. The call has a method. */
+void rpc_call_half_close(rpc_call *call);
+/** Room to send again. */
+void rpc_call_writable(rpc_call *call);
+/** The peer left, or its time is over. */
+void rpc_call_cancel(rpc_call *call, lpx_code why);
+
+/** End the streams for which cut() says so. */
+void rpc_cut_streams(rpc_server *server, bool (*cut)(const rpc_call *call), lpx_err err);
+/** What the gRPC server of an rpc_server tells; its ctx is the rpc_server. */
+const grpc_server_events *rpc_grpc_events(void);
+/** Count a call that begins. */
+void rpc_stats_begin(const rpc_call *call);
+/** Count its end. */
+void rpc_stats_end(const rpc_call *call, lpx_err err);
+/** The method of a path; NULL when there is none. */
+const method_entry *rpc_find_method(const rpc_server *server, lpx_str path);
+/** ErrorInfo of an error, serialised; empty when the arena is full. */
+lpx_bytes rpc_error_info(lpx_err err, lpx_arena *arena);

@@ -25,5 +25,7 @@ grpc_server *rpc_server_grpc(rpc_server *server);
 void rpc_server_stop_streams(rpc_server *server);
 /** Free; open calls are dropped; clears the pointer. No transaction may be under way (the store is closed before). */
 void rpc_server_free(rpc_server **server);
-/** Calls answered so far, by status code. @thread owner */
-void rpc_server_counts(const rpc_server *server, uint64_t counts[static 17]);
+/** Append metrics of all loops' servers, which have the same methods, for Prometheus: calls by method and code, calls
+ * open, how long unary calls took (from the turn in which they began to that of their answer), connections. @thread any
+ */
+void rpc_metrics(const rpc_server *const *servers, size_t count, lpx_buf *out);

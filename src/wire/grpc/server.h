@@ -19,10 +19,12 @@ typedef struct grpc_server_events {
                                                ended the call with (INTERNAL: broken frames; RESOURCE_EXHAUSTED) */
 } grpc_server_events;
 
-/** Counts since the server's start, but for the two gauges. */
+/** Counts since the server's start, but for the gauges. Those of connections may be read from any thread. */
 typedef struct grpc_server_stats {
-    uint64_t connections, calls_open; /* now */
-    uint64_t connections_total, connections_refused_total, calls_total;
+    _Atomic uint64_t connections; /* now */
+    _Atomic uint64_t connections_total, connections_refused_total;
+    uint64_t calls_open; /* now */
+    uint64_t calls_total;
     uint64_t calls_rejected_total;  /* answered by this layer, never shown to on_call */
     uint64_t calls_cancelled_total; /* ended otherwise than by grpc_call_finish */
     uint64_t floods_total;          /* connections ended for abuse (GOAWAY ENHANCE_YOUR_CALM) */
