@@ -18,6 +18,11 @@ enum {
 
     /* A PEM file with a certificate and its chain is a few KiB. */
     CRYPTO_PEM_MAX_BYTES = 256 * 1024,
+    /* One certificate or signing request from outside; with RSA-8192 and many names it is below 8 KiB. */
+    CRYPTO_PEM_TEXT_MAX_BYTES = 32 * 1024,
+    /* RSA keys of clients: below is too weak, above costs the server too much per handshake. */
+    CRYPTO_RSA_MIN_BITS = 2048,
+    CRYPTO_RSA_MAX_BITS = 8192,
     /* Longest path that a certificate file may have, temporary ending included. */
     CRYPTO_PATH_MAX_BYTES = 4096,
     /* RFC 5280 ub-common-name. */

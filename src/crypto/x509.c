@@ -2,9 +2,7 @@
 
 #include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,24 +12,19 @@
 #include "crypto/limits.h"
 #include "crypto/pem_file.h"
 #include "crypto/random.h"
+#include "crypto/x509_priv.h"
 #include "lpx_reasons.h"
 
 enum { SECONDS_PER_DAY = 86400, BACKDATE_SECONDS = 3600, SERIAL_BYTES = 16, HOST_NAME_BYTES = 256 };
 
-/* A certificate and its key, in memory or on their way to files. */
-typedef struct identity {
-    X509 *cert;
-    EVP_PKEY *key;
-} identity;
-
-static void identity_free(identity *id)
+void x509_identity_free(x509_identity *id)
 {
     X509_free(id->cert);
     EVP_PKEY_free(id->key);
-    *id = (identity){0};
+    *id = (x509_identity){0};
 }
 
-static lpx_err openssl_fail(lpx_note *note, const char *what)
+lpx_err x509_fail(lpx_note *note, const char *what)
 {
     const char *why = ERR_reason_error_string(ERR_get_error());
     ERR_clear_error();
@@ -40,7 +33,7 @@ static lpx_err openssl_fail(lpx_note *note, const char *what)
 
 /* ---- files ---- */
 
-static BIO *cert_pem(X509 *cert)
+BIO *x509_cert_pem(X509 *cert)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     if (bio != NULL && PEM_write_bio_X509(bio, cert) != 1) {
@@ -50,7 +43,7 @@ static BIO *cert_pem(X509 *cert)
     return bio;
 }
 
-static BIO *key_pem(EVP_PKEY *key)
+BIO *x509_key_pem(EVP_PKEY *key)
 {
     BIO *bio = BIO_new(BIO_s_secmem());
     if (bio != NULL && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
@@ -77,12 +70,12 @@ static lpx_err identity_write_pems(BIO *key, BIO *cert, const char *key_file, co
     return err;
 }
 
-static lpx_err identity_write(const identity *id, const char *key_file, const char *cert_file, lpx_note *note)
+static lpx_err identity_write(const x509_identity *id, const char *key_file, const char *cert_file, lpx_note *note)
 {
-    BIO *key = key_pem(id->key);
-    BIO *cert = cert_pem(id->cert);
+    BIO *key = x509_key_pem(id->key);
+    BIO *cert = x509_cert_pem(id->cert);
     lpx_err err = key != NULL && cert != NULL ? identity_write_pems(key, cert, key_file, cert_file, note)
-                                              : openssl_fail(note, "write a certificate as PEM");
+                                              : x509_fail(note, "write a certificate as PEM");
     BIO_free(key);
     BIO_free(cert);
     return err;
@@ -92,7 +85,7 @@ static lpx_err cert_load(const char *file, X509 **out, lpx_note *note)
 {
     BIO *bio = NULL;
     LPX_TRY(pem_file_read(file, &bio, note));
-    X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    X509 *cert = PEM_read_bio_X509(bio, NULL, x509_no_pass_phrase, NULL);
     BIO_free(bio);
     if (cert == NULL) {
         ERR_clear_error();
@@ -102,8 +95,7 @@ static lpx_err cert_load(const char *file, X509 **out, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-/* No pass phrases: a service that starts by itself has nobody to ask. */
-static int no_pass_phrase(char *out, int size, int writing, void *ctx)
+int x509_no_pass_phrase(char *out, int size, int writing, void *ctx)
 {
     (void)out;
     (void)size;
@@ -116,7 +108,7 @@ static lpx_err key_load(const char *file, EVP_PKEY **out, lpx_note *note)
 {
     BIO *bio = NULL;
     LPX_TRY(pem_file_read(file, &bio, note));
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, x509_no_pass_phrase, NULL);
     BIO_free(bio);
     if (key == NULL) {
         ERR_clear_error();
@@ -126,9 +118,9 @@ static lpx_err key_load(const char *file, EVP_PKEY **out, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-static lpx_err identity_load(const char *cert_file, const char *key_file, identity *out, lpx_note *note)
+lpx_err x509_identity_load(const char *cert_file, const char *key_file, x509_identity *out, lpx_note *note)
 {
-    identity id = {0};
+    x509_identity id = {0};
     LPX_TRY(cert_load(cert_file, &id.cert, note));
     lpx_err err = key_load(key_file, &id.key, note);
     if (!lpx_failed(err) && X509_check_private_key(id.cert, id.key) != 1) {
@@ -137,7 +129,7 @@ static lpx_err identity_load(const char *cert_file, const char *key_file, identi
             lpx_fail(note, CRYPTO_FILE, "The key in %s does not belong to the certificate in %s.", key_file, cert_file);
     }
     if (lpx_failed(err)) {
-        identity_free(&id);
+        x509_identity_free(&id);
         return err;
     }
     *out = id;
@@ -268,7 +260,7 @@ static bool serial_set(X509 *cert)
     return good;
 }
 
-static bool extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
+bool x509_extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;
     X509V3_set_ctx_nodb(&ctx);
@@ -280,7 +272,7 @@ static bool extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
 }
 
 /* Version, serial number, key, subject and validity. */
-static bool cert_fill(identity *id, const char *common_name, lpx_utc now, int64_t end_s)
+static bool cert_fill(x509_identity *id, const char *common_name, lpx_utc now, int64_t end_s)
 {
     int64_t now_s = now.us / 1000000;
     X509_NAME *subject = X509_get_subject_name(id->cert);
@@ -291,13 +283,13 @@ static bool cert_fill(identity *id, const char *common_name, lpx_utc now, int64_
            X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0) == 1;
 }
 
-static bool identity_new(identity *out)
+bool x509_identity_new(x509_identity *out)
 {
-    *out = (identity){.cert = X509_new(), .key = EVP_EC_gen("P-256")};
+    *out = (x509_identity){.cert = X509_new(), .key = EVP_EC_gen("P-256")};
     return out->cert != NULL && out->key != NULL;
 }
 
-static lpx_err common_name_check(const char *name, lpx_note *note)
+lpx_err x509_common_name_check(const char *name, lpx_note *note)
 {
     size_t len = strlen(name);
     if (len == 0 || len > CRYPTO_COMMON_NAME_MAX_CHARS || !lpx_utf8_valid(lpx_bytes_of(name, len))) {
@@ -307,108 +299,131 @@ static lpx_err common_name_check(const char *name, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-static bool ca_fill(identity *id, const char *common_name, lpx_utc now)
+static bool ca_fill(x509_identity *id, const char *common_name, lpx_utc now)
 {
     int64_t end_s = now.us / 1000000 + (int64_t)CRYPTO_CA_DAYS * SECONDS_PER_DAY;
-    return identity_new(id) && cert_fill(id, common_name, now, end_s) &&
+    return x509_identity_new(id) && cert_fill(id, common_name, now, end_s) &&
            X509_set_issuer_name(id->cert, X509_get_subject_name(id->cert)) == 1 &&
-           extension_add(id->cert, id->cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-           extension_add(id->cert, id->cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-           extension_add(id->cert, id->cert, NID_subject_key_identifier, "hash") &&
+           x509_extension_add(id->cert, id->cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+           x509_extension_add(id->cert, id->cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+           x509_extension_add(id->cert, id->cert, NID_subject_key_identifier, "hash") &&
            X509_sign(id->cert, id->key, EVP_sha256()) > 0;
 }
 
 LPX_RESULT crypto_ca_create(const char *cert_file, const char *key_file, const char *common_name, lpx_utc now,
                             lpx_note *note)
 {
-    LPX_TRY(common_name_check(common_name, note));
-    identity id = {0};
-    lpx_err err = ca_fill(&id, common_name, now) ? identity_write(&id, key_file, cert_file, note)
-                                                 : openssl_fail(note, "make a CA");
-    identity_free(&id);
+    LPX_TRY(x509_common_name_check(common_name, note));
+    x509_identity id = {0};
+    lpx_err err =
+        ca_fill(&id, common_name, now) ? identity_write(&id, key_file, cert_file, note) : x509_fail(note, "make a CA");
+    x509_identity_free(&id);
     return err;
 }
 
-static int64_t asn1_time_s(const ASN1_TIME *time)
+int64_t x509_time_s(const ASN1_TIME *time)
 {
     struct tm parts = {0};
     return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
 }
 
-static bool leaf_fill(identity *id, const identity *ca, const crypto_cert_opts *opts, GENERAL_NAMES *names)
+bool x509_leaf_sign(x509_identity *id, const x509_identity *ca, const x509_leaf *leaf)
 {
-    int64_t end_s = opts->now.us / 1000000 + (int64_t)CRYPTO_CERT_DAYS * SECONDS_PER_DAY;
-    int64_t ca_end_s = asn1_time_s(X509_get0_notAfter(ca->cert));
-    bool named = sk_GENERAL_NAME_num(names) > 0;
-    return identity_new(id) && cert_fill(id, opts->common_name, opts->now, end_s < ca_end_s ? end_s : ca_end_s) &&
+    int64_t end_s = leaf->now.us / 1000000 + (int64_t)leaf->days * SECONDS_PER_DAY;
+    int64_t ca_end_s = x509_time_s(X509_get0_notAfter(ca->cert));
+    bool named = leaf->names != NULL && sk_GENERAL_NAME_num(leaf->names) > 0;
+    return cert_fill(id, leaf->common_name, leaf->now, end_s < ca_end_s ? end_s : ca_end_s) &&
            X509_set_issuer_name(id->cert, X509_get_subject_name(ca->cert)) == 1 &&
-           extension_add(id->cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") &&
-           extension_add(id->cert, ca->cert, NID_key_usage, "critical,digitalSignature") &&
-           extension_add(id->cert, ca->cert, NID_ext_key_usage, opts->client ? "clientAuth" : "serverAuth") &&
-           extension_add(id->cert, ca->cert, NID_subject_key_identifier, "hash") &&
-           extension_add(id->cert, ca->cert, NID_authority_key_identifier, "keyid:always") &&
-           (!named || X509_add1_ext_i2d(id->cert, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1) &&
+           x509_extension_add(id->cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") &&
+           x509_extension_add(id->cert, ca->cert, NID_key_usage, "critical,digitalSignature") &&
+           x509_extension_add(id->cert, ca->cert, NID_ext_key_usage, leaf->client ? "clientAuth" : "serverAuth") &&
+           x509_extension_add(id->cert, ca->cert, NID_subject_key_identifier, "hash") &&
+           x509_extension_add(id->cert, ca->cert, NID_authority_key_identifier, "keyid:always") &&
+           (!named || X509_add1_ext_i2d(id->cert, NID_subject_alt_name, leaf->names, 0, X509V3_ADD_DEFAULT) == 1) &&
            X509_sign(id->cert, ca->key, EVP_sha256()) > 0;
 }
 
-static lpx_err leaf_issue(const identity *ca, const crypto_cert_opts *opts, lpx_note *note)
+static lpx_err leaf_issue(const x509_identity *ca, const crypto_cert_opts *opts, lpx_note *note)
 {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     if (names == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
-    identity id = {0};
+    x509_identity id = {0};
     lpx_err err = names_fill(names, opts, note);
     if (!lpx_failed(err)) {
-        err = leaf_fill(&id, ca, opts, names) ? identity_write(&id, opts->key_file, opts->cert_file, note)
-                                              : openssl_fail(note, "make a certificate");
+        x509_leaf leaf = {.common_name = opts->common_name,
+                          .client = opts->client,
+                          .days = CRYPTO_CERT_DAYS,
+                          .now = opts->now,
+                          .names = names};
+        err = x509_identity_new(&id) && x509_leaf_sign(&id, ca, &leaf)
+                  ? identity_write(&id, opts->key_file, opts->cert_file, note)
+                  : x509_fail(note, "make a certificate");
     }
-    identity_free(&id);
+    x509_identity_free(&id);
     GENERAL_NAMES_free(names);
     return err;
 }
 
 LPX_RESULT crypto_cert_issue(const crypto_cert_opts *opts, lpx_note *note)
 {
-    LPX_TRY(common_name_check(opts->common_name, note));
-    identity ca = {0};
-    LPX_TRY(identity_load(opts->ca_cert_file, opts->ca_key_file, &ca, note));
+    LPX_TRY(x509_common_name_check(opts->common_name, note));
+    x509_identity ca = {0};
+    LPX_TRY(x509_identity_load(opts->ca_cert_file, opts->ca_key_file, &ca, note));
     lpx_err err = leaf_issue(&ca, opts, note);
-    identity_free(&ca);
+    x509_identity_free(&ca);
     return err;
 }
 
 /* ---- reading ---- */
 
-static void subject_text(X509 *cert, char out[static CRYPTO_SUBJECT_BYTES])
+static void name_text(const X509_NAME *name, char out[static CRYPTO_SUBJECT_BYTES])
 {
     BIO *bio = BIO_new(BIO_s_mem());
     out[0] = '\0';
-    if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0) {
+    if (bio != NULL && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
         int len = BIO_read(bio, out, CRYPTO_SUBJECT_BYTES - 1);
         out[len > 0 ? len : 0] = '\0';
     }
     BIO_free(bio);
 }
 
+static bool serial_text(const X509 *cert, char out[static CRYPTO_SERIAL_BYTES])
+{
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+    uint8_t bytes[(CRYPTO_SERIAL_BYTES - 1) / 2];
+    bool fits = number != NULL && BN_num_bytes(number) <= (int)sizeof bytes;
+    if (fits) {
+        lpx_hex_encode(lpx_bytes_of(bytes, (size_t)BN_bn2bin(number, bytes)), out);
+    }
+    BN_free(number);
+    return fits;
+}
+
+lpx_err x509_info(X509 *cert, crypto_cert_info *out, lpx_note *note)
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    if (X509_digest(cert, EVP_sha256(), hash, &len) != 1 || !serial_text(cert, out->serial)) {
+        return x509_fail(note, "read a certificate");
+    }
+    lpx_hex_encode(lpx_bytes_of(hash, len), out->fingerprint);
+    out->not_before = (lpx_utc){x509_time_s(X509_get0_notBefore(cert)) * 1000000};
+    out->not_after = (lpx_utc){x509_time_s(X509_get0_notAfter(cert)) * 1000000};
+    out->is_ca = X509_check_ca(cert) != 0;
+    out->for_clients = X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) == 1;
+    name_text(X509_get_subject_name(cert), out->subject);
+    name_text(X509_get_issuer_name(cert), out->issuer);
+    ERR_clear_error();
+    return LPX_SUCCESS;
+}
+
 LPX_RESULT crypto_cert_read(const char *file, crypto_cert_info *out, lpx_note *note)
 {
     X509 *cert = NULL;
     LPX_TRY(cert_load(file, &cert, note));
-    unsigned char *der = NULL;
-    int der_len = i2d_X509(cert, &der);
-    if (der_len <= 0) {
-        X509_free(cert);
-        return openssl_fail(note, "read a certificate");
-    }
-    uint8_t hash[CRYPTO_SHA256_BYTES];
-    crypto_sha256(lpx_bytes_of(der, (size_t)der_len), hash);
-    OPENSSL_free(der);
-    lpx_hex_encode(lpx_bytes_of(hash, sizeof hash), out->fingerprint);
-    out->not_before = (lpx_utc){asn1_time_s(X509_get0_notBefore(cert)) * 1000000};
-    out->not_after = (lpx_utc){asn1_time_s(X509_get0_notAfter(cert)) * 1000000};
-    out->is_ca = X509_check_ca(cert) == 1;
-    subject_text(cert, out->subject);
+    lpx_err err = x509_info(cert, out, note);
     X509_free(cert);
-    return LPX_SUCCESS;
+    return err;
 }
