@@ -80,7 +80,7 @@ bool control_policy_is_delete(const control_policy *policy)
     return !policy->has_uplink && !policy->has_downlink;
 }
 
-static Google__Protobuf__Timestamp *make_time(lpx_utc time, lpx_arena *arena)
+Google__Protobuf__Timestamp *control_time_to_message(lpx_utc time, lpx_arena *arena)
 {
     Google__Protobuf__Timestamp *stamp = lpx_arena_get(arena, sizeof *stamp);
     if (stamp != NULL) {
@@ -112,7 +112,7 @@ Pb__V3__RoutingPolicy *control_policy_to_message(const control_policy *policy, l
     Pb__V3__RoutingPolicy *m = lpx_arena_get(arena, sizeof *m);
     Pb__V3__RoutingPolicy__Uplink *up = lpx_arena_get(arena, sizeof *up);
     Pb__V3__RoutingPolicy__Downlink *down = lpx_arena_get(arena, sizeof *down);
-    Google__Protobuf__Timestamp *updated_at = make_time(policy->updated_at, arena);
+    Google__Protobuf__Timestamp *updated_at = control_time_to_message(policy->updated_at, arena);
     char *forwarder = lpx_arena_cstr(arena, policy->forwarder.tenant_id);
     char *home = lpx_arena_cstr(arena, policy->home.tenant_id);
     if (m == NULL || up == NULL || down == NULL || updated_at == NULL || forwarder == NULL || home == NULL) {
@@ -137,7 +137,7 @@ lpx_utc control_next_time(lpx_utc now, bool any, lpx_utc latest)
     return any && latest.us >= now.us ? (lpx_utc){latest.us + 1} : now;
 }
 
-lpx_err control_since(const Google__Protobuf__Timestamp *since, lpx_utc *out, lpx_note *note)
+lpx_err control_since(const Google__Protobuf__Timestamp *since, const char *field, lpx_utc *out, lpx_note *note)
 {
     /* 0001-01-01 to 9999-12-31, as the API has it. */
     static const int64_t first_s = INT64_C(-62135596800), last_s = INT64_C(253402300799);
@@ -147,7 +147,7 @@ lpx_err control_since(const Google__Protobuf__Timestamp *since, lpx_utc *out, lp
     }
     if (since->seconds < first_s || since->seconds > last_s || since->nanos < 0 || since->nanos > 999999999) {
         return lpx_fail(note, CONTROL_BAD_TIME,
-                        "updated_since must be a time from year 1 to 9999 with 0 to 999999999 nanoseconds.");
+                        "%s must be a time from year 1 to 9999 with 0 to 999999999 nanoseconds.", field);
     }
     /* Times are whole microseconds: what is later than the nanosecond given is later than its microsecond. */
     *out = (lpx_utc){since->seconds * 1000000 + since->nanos / 1000};

@@ -43,12 +43,16 @@ bool control_policy_is_delete(const control_policy *policy);
  * memory is short. */
 Pb__V3__RoutingPolicy *control_policy_to_message(const control_policy *policy, lpx_arena *arena);
 
+/** As message. NULL when memory is short. */
+Google__Protobuf__Timestamp *control_time_to_message(lpx_utc time, lpx_arena *arena);
+
 /** Time of a policy that is written now: later than all others, as pages are cut at it. */
 lpx_utc control_next_time(lpx_utc now, bool any, lpx_utc latest);
 
-/** Where a page by time begins: rows with a greater updated_at. Absent: all rows.
+/** Where a page by time begins: rows with a greater time. Absent: all rows.
+ * @param field its name, for the note
  * @err INVALID_ARGUMENT: CONTROL_BAD_TIME */
-LPX_RESULT control_since(const Google__Protobuf__Timestamp *since, lpx_utc *out, lpx_note *note);
+LPX_RESULT control_since(const Google__Protobuf__Timestamp *since, const char *field, lpx_utc *out, lpx_note *note);
 /** Rows of a page by time, and by offset. */
 uint32_t control_since_limit(uint32_t limit);
 /** Rows of a page by offset. */

@@ -186,11 +186,11 @@ static void since_is_cut_to_microseconds(void **state)
         Google__Protobuf__Timestamp since = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
         since.seconds = rows[i].seconds;
         since.nanos = rows[i].nanos;
-        lpx_err err = control_since(&since, &out, &note);
+        lpx_err err = control_since(&since, "updated_since", &out, &note);
         assert_int_equal(err.code, rows[i].ok ? LPX_OK : LPX_INVALID_ARGUMENT);
         assert_true(!rows[i].ok || out.us == rows[i].us);
     }
-    assert_ok(control_since(NULL, &out, &note));
+    assert_ok(control_since(NULL, "updated_since", &out, &note));
     assert_true(out.us < INT64_C(-62135596800000000));
 }
 

@@ -1,24 +1,27 @@
 /* PolicyManager: requests to decisions and rows. Who may call at all, and for which forwarder or home network, was
  * decided before (rpc/authz.c). */
 #include "codec/pb/pb.h"
-#include "control/control.h"
 #include "control/control_core.h"
+#include "control/control_priv.h"
 #include "control/control_store.h"
 #include "lpx_reasons.h"
 
 #define NO_MEMORY lpx_err_of(BASE_NO_MEMORY)
-#define REQUEST(type, txn) ((const type *)(const void *)(txn)->request)
 
 /* Set. */
 
-static lpx_err forwarder_unknown(const control_id *id, lpx_note *note)
+lpx_err control_must_be_registered(store_tx *tx, const control_id *id, uint16_t reason, lpx_note *note)
 {
-    return id->tenant_id.len == 0
-               ? lpx_fail(note, CONTROL_FORWARDER_UNKNOWN,
-                          "Forwarder %06X is not registered; register the network first.", (unsigned)id->net_id)
-               : lpx_fail(note, CONTROL_FORWARDER_UNKNOWN,
-                          "Forwarder %06X/%.*s is not registered; register the tenant first.", (unsigned)id->net_id,
-                          (int)id->tenant_id.len, id->tenant_id.ptr);
+    const char *role = reason == CONTROL_HOME_UNKNOWN ? "Home network" : "Forwarder";
+    bool found;
+    LPX_TRY(control_store_registered(tx, id, &found));
+    if (found) {
+        return LPX_SUCCESS;
+    }
+    return id->tenant_id.len == 0 ? lpx_fail(note, reason, "%s %06X is not registered; register the network first.",
+                                             role, (unsigned)id->net_id)
+                                  : lpx_fail(note, reason, "%s %06X/%.*s is not registered; register the tenant first.",
+                                             role, (unsigned)id->net_id, (int)id->tenant_id.len, id->tenant_id.ptr);
 }
 
 static lpx_err delete_policy(store_tx *tx, const control_policy *policy)
@@ -34,17 +37,14 @@ static lpx_err delete_policy(store_tx *tx, const control_policy *policy)
 static lpx_err set_policy(store_tx *tx, rpc_txn *txn, bool is_default)
 {
     control_policy policy;
-    bool found;
     bool any;
     lpx_utc latest;
-    LPX_TRY(control_policy_read(REQUEST(Pb__Routing__V1__SetPolicyRequest, txn), is_default, &policy, &txn->note));
+    LPX_TRY(
+        control_policy_read(CONTROL_REQUEST(Pb__Routing__V1__SetPolicyRequest, txn), is_default, &policy, &txn->note));
     if (control_policy_is_delete(&policy)) {
         return delete_policy(tx, &policy);
     }
-    LPX_TRY(control_store_registered(tx, &policy.forwarder, &found));
-    if (!found) {
-        return forwarder_unknown(&policy.forwarder, &txn->note);
-    }
+    LPX_TRY(control_must_be_registered(tx, &policy.forwarder, CONTROL_FORWARDER_UNKNOWN, &txn->note));
     LPX_TRY(control_store_latest(tx, &any, &latest));
     policy.updated_at = control_next_time(txn->now, any, latest);
     LPX_TRY(control_store_put(tx, &policy));
@@ -52,12 +52,12 @@ static lpx_err set_policy(store_tx *tx, rpc_txn *txn, bool is_default)
     return LPX_SUCCESS;
 }
 
-static lpx_err set_default(store_tx *tx, rpc_txn *txn)
+lpx_err control_set_default_policy(store_tx *tx, rpc_txn *txn)
 {
     return set_policy(tx, txn, true);
 }
 
-static lpx_err set_home_network(store_tx *tx, rpc_txn *txn)
+lpx_err control_set_home_network_policy(store_tx *tx, rpc_txn *txn)
 {
     return set_policy(tx, txn, false);
 }
@@ -82,9 +82,9 @@ static lpx_err get_policy(store_tx *tx, rpc_txn *txn, control_policy *policy)
     return reply->policy != NULL ? LPX_SUCCESS : NO_MEMORY;
 }
 
-static lpx_err get_default(store_tx *tx, rpc_txn *txn)
+lpx_err control_get_default_policy(store_tx *tx, rpc_txn *txn)
 {
-    const Pb__Routing__V1__GetDefaultPolicyRequest *in = REQUEST(Pb__Routing__V1__GetDefaultPolicyRequest, txn);
+    const Pb__Routing__V1__GetDefaultPolicyRequest *in = CONTROL_REQUEST(Pb__Routing__V1__GetDefaultPolicyRequest, txn);
     control_policy policy = {
         .is_default = true,
         .forwarder = {.net_id = in->forwarder_net_id, .tenant_id = pb_str(in->forwarder_tenant_id)},
@@ -93,9 +93,10 @@ static lpx_err get_default(store_tx *tx, rpc_txn *txn)
     return get_policy(tx, txn, &policy);
 }
 
-static lpx_err get_home_network(store_tx *tx, rpc_txn *txn)
+lpx_err control_get_home_network_policy(store_tx *tx, rpc_txn *txn)
 {
-    const Pb__Routing__V1__GetHomeNetworkPolicyRequest *in = REQUEST(Pb__Routing__V1__GetHomeNetworkPolicyRequest, txn);
+    const Pb__Routing__V1__GetHomeNetworkPolicyRequest *in =
+        CONTROL_REQUEST(Pb__Routing__V1__GetHomeNetworkPolicyRequest, txn);
     control_policy policy = {
         .forwarder = {.net_id = in->forwarder_net_id, .tenant_id = pb_str(in->forwarder_tenant_id)},
         .home = {.net_id = in->home_network_net_id, .tenant_id = pb_str(in->home_network_tenant_id)},
@@ -124,16 +125,17 @@ static lpx_err make_policies(const control_policy *policies, size_t count, lpx_a
     return LPX_SUCCESS;
 }
 
-static lpx_err list_defaults(store_tx *tx, rpc_txn *txn)
+lpx_err control_list_default_policies(store_tx *tx, rpc_txn *txn)
 {
-    const Pb__Routing__V1__ListDefaultPoliciesRequest *in = REQUEST(Pb__Routing__V1__ListDefaultPoliciesRequest, txn);
+    const Pb__Routing__V1__ListDefaultPoliciesRequest *in =
+        CONTROL_REQUEST(Pb__Routing__V1__ListDefaultPoliciesRequest, txn);
     control_list list = {.defaults = true,
                          .scope = {.one = false, .id = {.tenant_id = LPX_STR("")}},
                          .limit = control_since_limit(in->limit)};
     control_policy *policies;
     size_t count;
     uint32_t total;
-    LPX_TRY(control_since(in->updated_since, &list.since, &txn->note));
+    LPX_TRY(control_since(in->updated_since, "updated_since", &list.since, &txn->note));
     LPX_TRY(control_store_list(tx, &list, txn->arena, &policies, &count, &total));
     Pb__Routing__V1__ListDefaultPoliciesResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
     if (reply == NULL) {
@@ -146,10 +148,10 @@ static lpx_err list_defaults(store_tx *tx, rpc_txn *txn)
     return make_policies(policies, count, txn->arena, &reply->policies);
 }
 
-static lpx_err list_home_networks(store_tx *tx, rpc_txn *txn)
+lpx_err control_list_home_network_policies(store_tx *tx, rpc_txn *txn)
 {
     const Pb__Routing__V1__ListHomeNetworkPoliciesRequest *in =
-        REQUEST(Pb__Routing__V1__ListHomeNetworkPoliciesRequest, txn);
+        CONTROL_REQUEST(Pb__Routing__V1__ListHomeNetworkPoliciesRequest, txn);
     control_id forwarder = {.net_id = in->forwarder_net_id, .tenant_id = pb_str(in->forwarder_tenant_id)};
     control_list list = {.scope = control_scope_forwarder(txn->who, &forwarder),
                          .limit = control_since_limit(in->limit)};
@@ -157,7 +159,7 @@ static lpx_err list_home_networks(store_tx *tx, rpc_txn *txn)
     size_t count;
     uint32_t total;
     LPX_TRY(control_id_check(&forwarder, "forwarder_net_id", "forwarder_tenant_id", &txn->note));
-    LPX_TRY(control_since(in->updated_since, &list.since, &txn->note));
+    LPX_TRY(control_since(in->updated_since, "updated_since", &list.since, &txn->note));
     LPX_TRY(control_store_list(tx, &list, txn->arena, &policies, &count, &total));
     Pb__Routing__V1__ListHomeNetworkPoliciesResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
     if (reply == NULL) {
@@ -170,10 +172,10 @@ static lpx_err list_home_networks(store_tx *tx, rpc_txn *txn)
     return make_policies(policies, count, txn->arena, &reply->policies);
 }
 
-static lpx_err list_effective(store_tx *tx, rpc_txn *txn)
+lpx_err control_list_effective_policies(store_tx *tx, rpc_txn *txn)
 {
     const Pb__Routing__V1__ListEffectivePoliciesRequest *in =
-        REQUEST(Pb__Routing__V1__ListEffectivePoliciesRequest, txn);
+        CONTROL_REQUEST(Pb__Routing__V1__ListEffectivePoliciesRequest, txn);
     control_ask ask = {.home = {.net_id = in->home_network_net_id, .tenant_id = pb_str(in->home_network_tenant_id)},
                        .window = {.offset = in->offset, .limit = control_page_limit(in->limit)}};
     control_policy *toward;
@@ -196,10 +198,10 @@ static lpx_err list_effective(store_tx *tx, rpc_txn *txn)
     return make_policies(page, reply->n_policies, txn->arena, &reply->policies);
 }
 
-static lpx_err list_partners(store_tx *tx, rpc_txn *txn)
+lpx_err control_list_networks_with_policy(store_tx *tx, rpc_txn *txn)
 {
     const Pb__Routing__V1__ListNetworksWithPolicyRequest *in =
-        REQUEST(Pb__Routing__V1__ListNetworksWithPolicyRequest, txn);
+        CONTROL_REQUEST(Pb__Routing__V1__ListNetworksWithPolicyRequest, txn);
     const control_partners ask = {
         .self = {.net_id = in->net_id, .tenant_id = pb_str(in->tenant_id)},
         .filter = {.id_contains = pb_str(in->tenant_id_contains), .name_contains = pb_str(in->name_contains)},
@@ -227,57 +229,4 @@ static lpx_err list_partners(store_tx *tx, rpc_txn *txn)
     reply->total = total;
     txn->reply = &reply->base;
     return LPX_SUCCESS;
-}
-
-/* Table. */
-
-#define POLICIES "/org.packetbroker.routing.v1.PolicyManager/"
-
-static const rpc_method methods[] = {
-    {.path = POLICIES "ListDefaultPolicies",
-     .in = &pb__routing__v1__list_default_policies_request__descriptor,
-     .out = &pb__routing__v1__list_default_policies_response__descriptor,
-     .flavour = RPC_READ,
-     .txn = list_defaults},
-    {.path = POLICIES "GetDefaultPolicy",
-     .in = &pb__routing__v1__get_default_policy_request__descriptor,
-     .out = &pb__routing__v1__get_policy_response__descriptor,
-     .flavour = RPC_READ,
-     .txn = get_default},
-    {.path = POLICIES "SetDefaultPolicy",
-     .in = &pb__routing__v1__set_policy_request__descriptor,
-     .out = &google__protobuf__empty__descriptor,
-     .flavour = RPC_WRITE,
-     .txn = set_default},
-    {.path = POLICIES "ListHomeNetworkPolicies",
-     .in = &pb__routing__v1__list_home_network_policies_request__descriptor,
-     .out = &pb__routing__v1__list_home_network_policies_response__descriptor,
-     .flavour = RPC_READ,
-     .txn = list_home_networks},
-    {.path = POLICIES "GetHomeNetworkPolicy",
-     .in = &pb__routing__v1__get_home_network_policy_request__descriptor,
-     .out = &pb__routing__v1__get_policy_response__descriptor,
-     .flavour = RPC_READ,
-     .txn = get_home_network},
-    {.path = POLICIES "SetHomeNetworkPolicy",
-     .in = &pb__routing__v1__set_policy_request__descriptor,
-     .out = &google__protobuf__empty__descriptor,
-     .flavour = RPC_WRITE,
-     .txn = set_home_network},
-    {.path = POLICIES "ListEffectivePolicies",
-     .in = &pb__routing__v1__list_effective_policies_request__descriptor,
-     .out = &pb__routing__v1__list_effective_policies_response__descriptor,
-     .flavour = RPC_READ,
-     .txn = list_effective},
-    {.path = POLICIES "ListNetworksWithPolicy",
-     .in = &pb__routing__v1__list_networks_with_policy_request__descriptor,
-     .out = &pb__routing__v1__list_networks_response__descriptor,
-     .flavour = RPC_READ,
-     .txn = list_partners},
-};
-
-size_t control_methods(const rpc_method **out)
-{
-    *out = methods;
-    return sizeof methods / sizeof methods[0];
 }

@@ -3,14 +3,6 @@
 #include "control/limits.h"
 #include "lpx_reasons.h"
 
-#define FLAGS                                                                                             \
-    "has_uplink, up_join_request, up_mac_data, up_application_data, up_signal_quality, up_localization, " \
-    "has_downlink, "                                                                                      \
-    "down_join_accept, down_mac_data, down_application_data"
-#define COLUMNS                                                                                        \
-    "forwarder_net_id, forwarder_tenant_id, is_default, home_network_net_id, home_network_tenant_id, " \
-    "updated_at, " FLAGS
-
 static bool flag(store_rows *rows, unsigned column)
 {
     return store_col_int(rows, column) != 0;
@@ -44,7 +36,7 @@ static void read_flags(store_rows *rows, control_policy *out)
     out->down_application_data = flag(rows, 15);
 }
 
-static bool read_policy(store_rows *rows, lpx_arena *arena, control_policy *out)
+bool control_store_policy(store_rows *rows, lpx_arena *arena, control_policy *out)
 {
     bool ok = true;
     *out = (control_policy){
@@ -72,7 +64,7 @@ static lpx_err read_policies(store_rows *rows, lpx_arena *arena, control_policy 
     bool ok = true;
     size_t used = 0;
     while (ok && used < max && store_next(rows)) {
-        ok = read_policy(rows, arena, &out[used++]);
+        ok = control_store_policy(rows, arena, &out[used++]);
     }
     LPX_TRY(store_rows_close(&rows));
     *count = used;
@@ -108,7 +100,7 @@ lpx_err control_store_put(store_tx *tx, const control_policy *policy)
     bind_policy(policy, values);
     LPX_TRY(store_exec(tx, "DELETE FROM routing_policies WHERE " POLICY_IDS, values, ID_VALUES, NULL));
     return store_exec(tx,
-                      "INSERT INTO routing_policies (" COLUMNS
+                      "INSERT INTO routing_policies (" CONTROL_POLICY_COLUMNS
                       ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
                       values, POLICY_VALUES, NULL);
 }
@@ -128,7 +120,8 @@ lpx_err control_store_get(store_tx *tx, control_policy *policy, bool *found)
     store_value values[POLICY_VALUES];
     store_rows *rows;
     bind_policy(policy, values);
-    LPX_TRY(store_query(tx, "SELECT " COLUMNS " FROM routing_policies WHERE " POLICY_IDS, values, ID_VALUES, &rows));
+    LPX_TRY(store_query(tx, "SELECT " CONTROL_POLICY_COLUMNS " FROM routing_policies WHERE " POLICY_IDS, values,
+                        ID_VALUES, &rows));
     bool there = store_next(rows);
     if (there) {
         read_flags(rows, policy);
@@ -185,8 +178,9 @@ lpx_err control_store_list(store_tx *tx, const control_list *list, lpx_arena *ar
         return lpx_err_of(BASE_NO_MEMORY);
     }
     LPX_TRY(number(tx, "SELECT COUNT(*) " LIST_FILTER, values, 4, &all));
-    LPX_TRY(store_query(tx, "SELECT " COLUMNS " " LIST_FILTER " AND updated_at > ?5 ORDER BY updated_at LIMIT ?6",
-                        values, 6, &rows));
+    LPX_TRY(store_query(
+        tx, "SELECT " CONTROL_POLICY_COLUMNS " " LIST_FILTER " AND updated_at > ?5 ORDER BY updated_at LIMIT ?6",
+        values, 6, &rows));
     LPX_TRY(read_policies(rows, arena, policies, list->limit, count));
     *out = policies;
     *total = (uint32_t)all;
@@ -213,7 +207,7 @@ lpx_err control_store_toward(store_tx *tx, const control_id *home, lpx_arena *ar
     if (policies == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
-    LPX_TRY(store_query(tx, "SELECT " COLUMNS " " TOWARD, values, 2, &rows));
+    LPX_TRY(store_query(tx, "SELECT " CONTROL_POLICY_COLUMNS " " TOWARD, values, 2, &rows));
     LPX_TRY(read_policies(rows, arena, policies, (size_t)all, count));
     *out = policies;
     return LPX_SUCCESS;

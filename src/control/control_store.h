@@ -5,6 +5,14 @@
 #include "control/control_core.h"
 #include "store/store.h"
 
+/** Columns of a policy, as control_store_policy reads them. */
+#define CONTROL_POLICY_COLUMNS                                                                         \
+    "forwarder_net_id, forwarder_tenant_id, is_default, home_network_net_id, home_network_tenant_id, " \
+    "updated_at, has_uplink, up_join_request, up_mac_data, up_application_data, up_signal_quality, "   \
+    "up_localization, has_downlink, down_join_accept, down_mac_data, down_application_data"
+/** A row of these columns. @return false: memory is short */
+bool control_store_policy(store_rows *rows, lpx_arena *arena, control_policy *out);
+
 /** Add or replace a policy. */
 LPX_RESULT control_store_put(store_tx *tx, const control_policy *policy);
 /** Delete the policy with these ids. @param found false: there was none */
