@@ -43,6 +43,8 @@ enum {
     ROUTER_MAX_BLOCKS = 4 << 20,
     ROUTER_MAX_POLICIES = 1 << 20,
     ROUTER_MAX_DELEGATIONS = 1 << 20,
+    ROUTER_MAX_SETTINGS = 1 << 18,
+    ROUTER_MAX_PARTIES = 1 << 20,
     /* Text of the rows while they are loaded. */
     ROUTER_LOAD_BYTES = 512 << 20,
     /* Text kept with a snapshot. */
@@ -55,6 +57,11 @@ enum {
     ROUTER_SEEN_FIRST_ENTRIES = 1024,
     /* A generation ends after this at the latest: reports come seconds after their message. */
     ROUTER_SEEN_AGE_MS = 30 * 60 * 1000,
+
+    /* Payloads of one home network whose copies are counted at once, 28 bytes each: 6,500 uplinks a second with the
+     * usual window of 5 s. Beyond it the oldest may have its copies anew. */
+    ROUTER_METER_PAYLOADS = 1 << 15,
+    ROUTER_METER_FIRST_PAYLOADS = 64,
 
     /* Random bytes fetched at once for ids. */
     ROUTER_RANDOM_BYTES = 640,

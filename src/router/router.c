@@ -73,7 +73,9 @@ lpx_err router_new(const router_opts *opts, io_loop *const *loops, unsigned loop
     if (self == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
+    static const traffic_observer *const nobody[] = {NULL};
     self->opts = *opts;
+    self->observers = opts->observers != NULL ? opts->observers : nobody;
     (void)snprintf(self->name, sizeof self->name, "%s", opts->name != NULL ? opts->name : "lpx");
     self->limits = limits;
     lpx_err err = fill_router(self, loops, loop_count, note);
@@ -102,6 +104,7 @@ void router_free(router **ref)
         router_shard_free(&self->shards[i]);
     }
     router_tables_unref(&self->loader.loaded);
+    router_tables_unref(&self->loader.sent);
     lpx_wipe(&self->id_key, sizeof self->id_key);
     free(self);
 }

@@ -18,6 +18,8 @@ typedef struct router_opts {
     uint32_t queue_messages; /* limits of the queue of one subscription; 0: the default in router/limits.h */
     uint32_t queue_bytes;
     int64_t queue_age_us;
+    const traffic_observer *const *observers; /* who is told what happens, NULL-ended, borrowed until router_free; NULL:
+                                                 nobody */
 } router_opts;
 
 /** Make a router, load its tables and its id key from the store (blocks: for start-up), begin to follow the change feed

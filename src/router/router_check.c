@@ -104,7 +104,11 @@ static lpx_err look_at_payload(const Pb__V3__UplinkMessage__PHYPayload *payload,
     if (payload == NULL) {
         return lpx_fail(note, ROUTER_FIELD_MISSING, "message.phy_payload is missing.");
     }
+    if (payload->teaser != NULL) {
+        out->payload_hash = pb_bytes(payload->teaser->hash);
+    }
     if (payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_PLAIN) {
+        out->plain = pb_bytes(payload->plain);
         return look_at_plain(pb_bytes(payload->plain), out, note);
     }
     if (payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_ENCRYPTED) {
@@ -180,6 +184,7 @@ lpx_err router_check_downlink(const Pb__Routing__V1__PublishDownlinkMessageReque
                         lw_mtype_name(phy.mtype));
     }
     downlink.kind = data ? TRAFFIC_DATA : TRAFFIC_JOIN;
+    downlink.dev_addr = data ? phy.data.dev_addr.value : 0;
     downlink.f_port = data ? phy.data.f_port : 0;
     *out = downlink;
     return LPX_SUCCESS;

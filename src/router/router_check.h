@@ -10,8 +10,8 @@
 #include "router/router_core.h"
 #include "router/router_id.h"
 
-/** Uplink of a forwarder. @param out borrows from in @err INVALID_ARGUMENT: LW_…, ROUTER_FIELD_MISSING,
- * ROUTER_PAYLOAD_TYPE */
+/** Uplink of a forwarder. @param out borrows from in; now and homes are left to the caller @err INVALID_ARGUMENT: LW_…,
+ * ROUTER_FIELD_MISSING, ROUTER_PAYLOAD_TYPE */
 LPX_RESULT router_check_uplink(const Pb__Routing__V1__PublishUplinkMessageRequest *in, router_uplink *out,
                                lpx_note *note);
 /** Downlink of a home network; like router_check_uplink. */

@@ -34,58 +34,72 @@ static lpx_err add_delivery(router_effects *out, router_delivery delivery)
     return LPX_SUCCESS;
 }
 
-static lpx_err add_drop(router_effects *out, traffic_drop reason, traffic_endpoint home)
+/* Add what was decided about one home network or forwarder. */
+static lpx_err add_outcome(router_effects *out, const traffic_outcome *outcome)
 {
-    void *list = out->drops;
-    LPX_TRY(grow(out->arena, &list, out->drop_count, &out->drop_room, sizeof *out->drops));
-    out->drops = list;
-    out->drops[out->drop_count++] = (router_drop){.reason = reason, .home = home};
+    void *list = out->outcomes;
+    LPX_TRY(grow(out->arena, &list, out->outcome_count, &out->outcome_room, sizeof *out->outcomes));
+    out->outcomes = list;
+    out->outcomes[out->outcome_count++] = *outcome;
     return LPX_SUCCESS;
+}
+
+static lpx_err add_no_route(router_effects *out)
+{
+    traffic_outcome outcome = {.drop = TRAFFIC_DROP_NO_ROUTE};
+    return add_outcome(out, &outcome);
 }
 
 /* ---- one message for one home network or forwarder ---- */
 
-/* What decides who of a member's subscriptions gets a message. */
+/* What decides who of a member's subscriptions gets a message, and what came of it. */
 typedef struct round {
     const router_uplink *uplink; /* NULL: a downlink, which no filter stops */
-    bool named_only;             /* join-requests: only filters that name EUIs count */
+    bool named_only;             /* only filters that name the EUIs of a join-request count */
     bool metadata;               /* left after the policy */
     uint8_t strip;
     router_effects *out;
-    bool met; /* a subscription matches by cluster */
-    bool given;
+    const router_settings *settings; /* of the home network; NULL: none */
+    bool met;                        /* a subscription matches by cluster */
+    traffic_outcome outcome;
 } round;
 
-static bool sub_passes(const round *r, const router_sub *sub)
+/* @param number of the filter that passed, from 1; 0: there are none */
+static bool sub_passes(const round *r, const router_sub *sub, uint32_t *number)
 {
+    *number = 0;
     if (r->uplink == NULL) {
         return true;
     }
     if (r->named_only) {
-        return router_filters_name(sub->filters, sub->filter_count, r->uplink, r->metadata);
+        return router_filters_name(sub->filters, sub->filter_count, r->uplink, r->metadata, number);
     }
-    return router_filters_pass(sub->filters, sub->filter_count, r->uplink, r->metadata);
+    return router_filters_pass(sub->filters, sub->filter_count, r->uplink, r->metadata, number);
 }
 
 /* Whose turn is it? The next whose filters pass and whose queue has room; when no queue has room the next whose filters
  * pass, and the oldest in its queue will go. NULL: no filter passes. */
-static router_sub *group_pick(const round *r, router_group *group)
+static router_sub *group_pick(const round *r, router_group *group, uint32_t *number)
 {
-    uint32_t full = group->count;
+    uint32_t full = group->count, full_number = 0;
     uint32_t start = group->cursor < group->count ? group->cursor : 0;
     uint32_t picked = group->count;
     for (uint32_t i = 0; i < group->count && picked == group->count; i++) {
         uint32_t at = (start + i) % group->count;
-        if (!sub_passes(r, group->subs[at])) {
+        if (!sub_passes(r, group->subs[at], number)) {
             continue;
         }
         if (router_sub_has_room(group->subs[at])) {
             picked = at;
         } else if (full == group->count) {
             full = at;
+            full_number = *number;
         }
     }
-    picked = picked < group->count ? picked : full;
+    if (picked == group->count) {
+        picked = full;
+        *number = full_number;
+    }
     if (picked == group->count) {
         return NULL;
     }
@@ -93,25 +107,55 @@ static router_sub *group_pick(const round *r, router_group *group)
     return group->subs[picked];
 }
 
-static lpx_err give(round *r, router_sub *sub, traffic_endpoint home)
+static lpx_err give(round *r, router_sub *sub, traffic_endpoint home, uint32_t number)
 {
-    r->given = true;
+    if (r->outcome.copies++ == 0) {
+        r->outcome.filter = number;
+    }
     return add_delivery(r->out, (router_delivery){.sub = sub, .home = home, .strip = r->strip});
 }
 
 static lpx_err give_group(round *r, router_group *group, traffic_endpoint home)
 {
+    uint32_t number;
     r->met = true;
     if (group->name_len > 0) {
-        router_sub *picked = group_pick(r, group);
-        return picked != NULL ? give(r, picked, home) : LPX_SUCCESS;
+        router_sub *picked = group_pick(r, group, &number);
+        return picked != NULL ? give(r, picked, home, number) : LPX_SUCCESS;
     }
     for (uint32_t i = 0; i < group->count; i++) {
-        if (sub_passes(r, group->subs[i])) {
-            LPX_TRY(give(r, group->subs[i], home));
+        if (sub_passes(r, group->subs[i], &number)) {
+            LPX_TRY(give(r, group->subs[i], home, number));
         }
     }
     return LPX_SUCCESS;
+}
+
+/* Take back what was given: the home network has had its copies of this payload. Only what would be delivered counts as
+ * a copy, so this is known last; a group's turn has passed all the same. */
+static void take_back(round *r)
+{
+    r->out->delivery_count -= r->outcome.copies;
+    r->outcome.copies = r->outcome.filter = 0;
+    r->outcome.drop = TRAFFIC_DROP_COPIES;
+}
+
+static lpx_err finish_round(round *r)
+{
+    if (r->outcome.copies == 0) {
+        r->outcome.drop = r->met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT;
+    } else if (r->settings != NULL &&
+               !router_settings_take_copy(r->settings, r->uplink, traffic_member_of(r->outcome.home))) {
+        take_back(r);
+    }
+    r->outcome.delivered = r->outcome.copies > 0;
+    return add_outcome(r->out, &r->outcome);
+}
+
+static lpx_err refuse(round *r, traffic_drop reason)
+{
+    r->outcome.drop = reason;
+    return add_outcome(r->out, &r->outcome);
 }
 
 static bool cluster_matches(const router_group *group, lpx_str cluster)
@@ -140,32 +184,54 @@ static uint8_t strip_of(const router_uplink *uplink, uint8_t allowed)
     return (uint8_t)strip;
 }
 
-/* Ask loopback and policy. @return false and *reason when the home network may not have this uplink */
-static bool uplink_allowed(const router_tables *tables, const router_uplink *uplink, traffic_member home, round *r,
-                           traffic_drop *reason)
+/* Ask loopback, policy and settings. @return false and *reason when the home network may not have this uplink */
+static bool uplink_allowed(const router_tables *tables, round *r, traffic_drop *reason)
 {
-    traffic_member forwarder = traffic_member_of(uplink->forwarder);
+    const router_uplink *uplink = r->uplink;
+    traffic_member forwarder = traffic_member_of(uplink->forwarder), home = traffic_member_of(r->outcome.home);
     if (traffic_member_equal(forwarder, home) && !router_tables_loopback(tables)) {
         *reason = TRAFFIC_DROP_LOOPBACK;
         return false;
     }
-    uint8_t allowed = router_tables_policy(tables, forwarder, home).uplink;
+    router_verdict verdict = router_tables_policy(tables, forwarder, home);
+    uint8_t allowed = verdict.allowed.uplink;
+    r->outcome.policy = verdict.source;
     if ((allowed & type_flag_up(uplink)) == 0) {
         *reason = TRAFFIC_DROP_POLICY;
         return false;
     }
+    r->settings = router_tables_settings(tables, home);
+    if (r->settings != NULL && !router_settings_want(r->settings, uplink->forwarder)) {
+        *reason = TRAFFIC_DROP_SETTINGS;
+        return false;
+    }
     r->strip = strip_of(uplink, allowed);
+    r->outcome.stripped_signal_quality = (r->strip & ROUTER_STRIP_SIGNAL_QUALITY) != 0;
+    r->outcome.stripped_localization = (r->strip & ROUTER_STRIP_LOCALIZATION) != 0;
     r->metadata = (uplink->has_signal_quality && (allowed & ROUTER_UP_SIGNAL_QUALITY) != 0) ||
                   (uplink->has_localization && (allowed & ROUTER_UP_LOCALIZATION) != 0);
     return true;
 }
 
-/* The first of a member's blocks whose cluster this group takes: all stand for the same home network, so each
- * subscription gets one copy whatever their number. */
-static bool owner_for(const router_tables *tables, router_owners run, const router_group *group, traffic_endpoint *home)
+/* One home network with its clusters: owners of blocks, or one that is known from elsewhere. */
+typedef struct clusters {
+    const router_tables *tables;
+    router_owners run;            /* one member's */
+    const traffic_endpoint *only; /* not NULL: in place of run */
+} clusters;
+
+static traffic_endpoint cluster_at(const clusters *homes, uint32_t index)
 {
-    for (uint32_t i = 0; i < run.count; i++) {
-        *home = router_tables_owner(tables, run.first + i);
+    return homes->only != NULL ? *homes->only : router_tables_owner(homes->tables, homes->run.first + index);
+}
+
+/* The first of the clusters that this group takes: all stand for the same home network, so each subscription gets one
+ * copy whatever their number. */
+static bool cluster_for(const clusters *homes, const router_group *group, traffic_endpoint *home)
+{
+    uint32_t count = homes->only != NULL ? 1 : homes->run.count;
+    for (uint32_t i = 0; i < count; i++) {
+        *home = cluster_at(homes, i);
         if (cluster_matches(group, home->cluster_id)) {
             return true;
         }
@@ -173,37 +239,32 @@ static bool owner_for(const router_tables *tables, router_owners run, const rout
     return false;
 }
 
-static lpx_err give_place(const router_tables *tables, router_place *place, router_owners run, round *r)
+static lpx_err give_place(router_place *place, const clusters *homes, round *r)
 {
     for (uint32_t i = 0; place != NULL && i < place->group_count; i++) {
         traffic_endpoint home;
-        if (owner_for(tables, run, &place->groups[i], &home)) {
+        if (cluster_for(homes, &place->groups[i], &home)) {
             LPX_TRY(give_group(r, &place->groups[i], home));
         }
     }
     return LPX_SUCCESS;
 }
 
-/* A data uplink for one home network: the owners of run are one member, with one or more clusters. */
-static lpx_err route_data(const router_tables *tables, router_dir *dir, const router_uplink *uplink, router_owners run,
-                          router_effects *out)
+/* An uplink for one home network. */
+static lpx_err route_home(const router_tables *tables, router_dir *dir, const clusters *homes, round *r)
 {
-    traffic_endpoint home = router_tables_owner(tables, run.first);
-    traffic_member member = traffic_member_of(home);
-    round r = {.uplink = uplink, .out = out};
+    r->outcome.home = cluster_at(homes, 0);
+    traffic_member member = traffic_member_of(r->outcome.home);
     traffic_drop reason;
-    if (!uplink_allowed(tables, uplink, member, &r, &reason)) {
-        return add_drop(out, reason, home);
+    if (!uplink_allowed(tables, r, &reason)) {
+        return refuse(r, reason);
     }
-    LPX_TRY(give_place(tables, router_dir_find(dir, TRAFFIC_UP, member), run, &r));
+    LPX_TRY(give_place(router_dir_find(dir, TRAFFIC_UP, member), homes, r));
     if (member.tenant_id.len > 0) {
         traffic_member network = {.net_id = member.net_id};
-        LPX_TRY(give_place(tables, router_dir_find(dir, TRAFFIC_UP, network), run, &r));
+        LPX_TRY(give_place(router_dir_find(dir, TRAFFIC_UP, network), homes, r));
     }
-    if (r.given) {
-        return LPX_SUCCESS;
-    }
-    return add_drop(out, r.met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT, home);
+    return finish_round(r);
 }
 
 /* How many owners from first on are of one member? */
@@ -222,25 +283,60 @@ static lpx_err route_data_uplink(const router_tables *tables, router_dir *dir, c
 {
     router_owners owners = router_tables_find(tables, uplink->dev_addr);
     if (owners.count == 0) {
-        return add_drop(out, TRAFFIC_DROP_NO_ROUTE, (traffic_endpoint){0});
+        return add_no_route(out);
     }
     uint32_t end = owners.first + owners.count;
     for (uint32_t at = owners.first; at < end;) {
-        router_owners run = {.first = at, .count = same_member(tables, at, end)};
-        LPX_TRY(route_data(tables, dir, uplink, run, out));
-        at += run.count;
+        clusters homes = {.tables = tables, .run = {.first = at, .count = same_member(tables, at, end)}};
+        round r = {.uplink = uplink, .out = out, .outcome = {.route = TRAFFIC_ROUTE_BLOCK}};
+        LPX_TRY(route_home(tables, dir, &homes, &r));
+        at += homes.run.count;
     }
     return LPX_SUCCESS;
+}
+
+/* ---- join-requests ---- */
+
+static traffic_member member_of_place(const router_place *place)
+{
+    return (traffic_member){place->net_id, {place->tenant_text, place->tenant_len}};
+}
+
+/* Did the Join Server name this member already? */
+static bool is_known_home(const router_uplink *uplink, traffic_member member)
+{
+    for (size_t i = 0; i < uplink->home_count; i++) {
+        if (traffic_member_equal(traffic_member_of(uplink->homes[i].at), member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Has this group, of a network as a whole, been given the message for a tenant whom the Join Server named? */
+static bool was_given_for_tenant(const router_uplink *uplink, const router_place *place, const router_group *group)
+{
+    for (size_t i = 0; place->tenant_len == 0 && i < uplink->home_count; i++) {
+        traffic_endpoint home = uplink->homes[i].at;
+        if (home.net_id == place->net_id && home.tenant_id.len > 0 && cluster_matches(group, home.cluster_id)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Does any subscription of the place name this join-request, whatever the policy? */
 static bool place_names(const router_place *place, const router_uplink *uplink)
 {
+    uint32_t number;
     for (uint32_t i = 0; i < place->group_count; i++) {
         const router_group *group = &place->groups[i];
+        if (was_given_for_tenant(uplink, place, group)) {
+            continue;
+        }
         for (uint32_t j = 0; j < group->count; j++) {
             const router_sub *sub = group->subs[j];
-            if (sub->names_euis && router_filters_name(sub->filters, sub->filter_count, uplink, true)) {
+            if (sub->names_euis && router_filters_name(sub->filters, sub->filter_count, uplink, true, &number)) {
                 return true;
             }
         }
@@ -249,35 +345,41 @@ static bool place_names(const router_place *place, const router_uplink *uplink)
 }
 
 /* A join-request for one home network some of whose subscriptions name its EUIs. */
-static lpx_err route_join(const router_tables *tables, router_place *place, const router_uplink *uplink,
-                          router_effects *out)
+static lpx_err route_named(const router_tables *tables, router_place *place, const router_uplink *uplink,
+                           router_effects *out)
 {
-    traffic_endpoint home = {place->net_id, {place->tenant_text, place->tenant_len}, {NULL, 0}};
-    round r = {.uplink = uplink, .named_only = true, .out = out};
+    traffic_member member = member_of_place(place);
+    traffic_endpoint home = {.net_id = member.net_id, .tenant_id = member.tenant_id};
+    round r = {
+        .uplink = uplink, .named_only = true, .out = out, .outcome = {.home = home, .route = TRAFFIC_ROUTE_FILTER}};
     traffic_drop reason;
-    if (!uplink_allowed(tables, uplink, traffic_member_of(home), &r, &reason)) {
-        return add_drop(out, reason, home);
+    if (!uplink_allowed(tables, &r, &reason)) {
+        return refuse(&r, reason);
     }
     for (uint32_t i = 0; i < place->group_count; i++) {
-        home.cluster_id = router_group_cluster(&place->groups[i]);
-        LPX_TRY(give_group(&r, &place->groups[i], home));
+        if (!was_given_for_tenant(uplink, place, &place->groups[i])) {
+            home.cluster_id = router_group_cluster(&place->groups[i]);
+            LPX_TRY(give_group(&r, &place->groups[i], home));
+        }
     }
-    home.cluster_id = (lpx_str){0};
-    return r.given ? LPX_SUCCESS : add_drop(out, TRAFFIC_DROP_FILTER, home);
+    return finish_round(&r);
 }
 
 static lpx_err route_join_uplink(const router_tables *tables, router_dir *dir, const router_uplink *uplink,
                                  router_effects *out)
 {
-    bool named = false;
+    for (size_t i = 0; i < uplink->home_count; i++) {
+        clusters homes = {.only = &uplink->homes[i].at};
+        round r = {.uplink = uplink, .out = out, .outcome = {.route = uplink->homes[i].route}};
+        LPX_TRY(route_home(tables, dir, &homes, &r));
+    }
     uint32_t index = 0;
     for (router_place *place = router_dir_naming(dir, index); place != NULL; place = router_dir_naming(dir, ++index)) {
-        if (place_names(place, uplink)) {
-            named = true;
-            LPX_TRY(route_join(tables, place, uplink, out));
+        if (!is_known_home(uplink, member_of_place(place)) && place_names(place, uplink)) {
+            LPX_TRY(route_named(tables, place, uplink, out));
         }
     }
-    return named ? LPX_SUCCESS : add_drop(out, TRAFFIC_DROP_NO_ROUTE, (traffic_endpoint){0});
+    return out->outcome_count > 0 ? LPX_SUCCESS : add_no_route(out);
 }
 
 lpx_err router_route_uplink(const router_tables *tables, router_dir *dir, const router_uplink *uplink,
@@ -314,18 +416,19 @@ lpx_err router_route_downlink(const router_tables *tables, router_dir *dir, cons
 {
     traffic_member home = traffic_member_of(downlink->home);
     traffic_member forwarder = traffic_member_of(downlink->forwarder);
+    round r = {.out = out, .outcome = {.home = downlink->home, .route = TRAFFIC_ROUTE_NAMED}};
     if (traffic_member_equal(home, forwarder) && !router_tables_loopback(tables)) {
-        return add_drop(out, TRAFFIC_DROP_LOOPBACK, downlink->home);
+        return refuse(&r, TRAFFIC_DROP_LOOPBACK);
     }
-    uint8_t allowed = router_tables_policy(tables, forwarder, home).downlink;
-    if ((allowed & type_flag_down(downlink)) == 0) {
-        return add_drop(out, TRAFFIC_DROP_POLICY, downlink->home);
+    router_verdict verdict = router_tables_policy(tables, forwarder, home);
+    r.outcome.policy = verdict.source;
+    if ((verdict.allowed.downlink & type_flag_down(downlink)) == 0) {
+        return refuse(&r, TRAFFIC_DROP_POLICY);
     }
-    round r = {.out = out};
     LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, forwarder), downlink, &r));
     if (forwarder.tenant_id.len > 0) {
         traffic_member network = {.net_id = forwarder.net_id};
         LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, network), downlink, &r));
     }
-    return r.given ? LPX_SUCCESS : add_drop(out, TRAFFIC_DROP_NO_ENDPOINT, downlink->home);
+    return finish_round(&r);
 }

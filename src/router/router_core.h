@@ -1,9 +1,11 @@
 /* The router's decisions: tables, directory and one message give a list of effects. Level 6; pure: no clock, no I/O, no
- * randomness; the only thing it changes is whose turn it is in a group. Thread: the directory's owner.
+ * randomness; all that it changes is whose turn it is in a group, and how many copies of a payload a home network that
+ * limits them has had. Thread: the directory's owner.
  *
- * Data uplinks go to the owners of the longest DevAddr block. Join-requests go to every home network whose subscription
- * names their JoinEUI or DevEUI by at least one bit; a filter that matches all joins does not attract them, because
- * clients send such filters always, and every join-request would go to everybody. */
+ * Data uplinks go to the owners of the longest DevAddr block. Join-requests go to the home networks that their Join
+ * Server named (router_uplink.homes) and to every other whose subscription names their JoinEUI or DevEUI by at least
+ * one bit; a filter that matches all joins does not attract them, because clients send such filters always, and every
+ * join-request would go to everybody. */
 #pragma once
 #include "base/arena.h"
 #include "router/router_dir.h"
@@ -21,7 +23,8 @@ typedef struct router_downlink {
     traffic_endpoint home;      /* who sends */
     traffic_endpoint forwarder; /* to whom */
     traffic_kind kind;
-    uint32_t f_port; /* TRAFFIC_DATA: 0 to 255; 0 also without FPort */
+    uint32_t dev_addr; /* TRAFFIC_DATA, and the next */
+    uint32_t f_port;   /* 0 to 255; 0 also without FPort */
 } router_downlink;
 
 /** One copy for one subscription. */
@@ -31,19 +34,13 @@ typedef struct router_delivery {
     uint8_t strip;         /* uplinks: ROUTER_STRIP_… */
 } router_delivery;
 
-/** One home network (uplinks) or forwarder (downlinks) that gets nothing. */
-typedef struct router_drop {
-    traffic_drop reason;
-    traffic_endpoint home; /* all zero with TRAFFIC_DROP_NO_ROUTE */
-} router_drop;
-
-/** What is to be done about one message. Copies for the same home network follow each other. */
+/** What is to be done about one message, and why. Copies for the same home network follow each other. */
 typedef struct router_effects {
     lpx_arena *arena; /* set by the caller; holds the lists */
     router_delivery *deliveries;
     size_t delivery_count, delivery_room;
-    router_drop *drops;
-    size_t drop_count, drop_room;
+    traffic_outcome *outcomes; /* one for each home network, or for the forwarder of a downlink; at least one */
+    size_t outcome_count, outcome_room;
 } router_effects;
 
 /** Route one uplink.

@@ -149,6 +149,27 @@ static void every_owner_of_an_equal_block(void **state)
     router_tables_unref(&tables);
 }
 
+static void a_tenants_block_wins_over_its_networks(void **state)
+{
+    (void)state;
+    const router_block_row blocks[] = {
+        {endpoint(0x13, "", "eu1"), 0x26010000, 16},  {endpoint(0x13, "", "nam1"), 0x26010000, 16},
+        {endpoint(0x13, "acme", ""), 0x26010000, 16}, {endpoint(0x14, "", ""), 0x26010000, 16},
+        {endpoint(0x13, "", "eu1"), 0x26010000, 17}, /* a longer one is the network's */
+    };
+    router_rows rows = {.blocks = blocks, .block_count = sizeof blocks / sizeof blocks[0], .seed = 2};
+    router_tables *tables = router_tables_new(&rows);
+    assert_non_null(tables);
+    router_owners owners = router_tables_find(tables, 0x2601ffff);
+    assert_int_equal(owners.count, 2);
+    assert_true(lpx_str_is(router_tables_owner(tables, owners.first).tenant_id, "acme"));
+    assert_int_equal(router_tables_owner(tables, owners.first + 1).net_id, 0x14);
+    owners = router_tables_find(tables, 0x26010001);
+    assert_int_equal(owners.count, 1);
+    assert_int_equal(router_tables_owner(tables, owners.first).tenant_id.len, 0);
+    router_tables_unref(&tables);
+}
+
 static void delegation_moves_the_networks_own_blocks_once(void **state)
 {
     (void)state;
@@ -192,18 +213,18 @@ static void policies_in_their_order(void **state)
             .policies = all + skip, .policy_count = skip < 4 ? 5 - skip : 0, .default_open = true, .seed = 4};
         router_tables *tables = router_tables_new(&rows);
         assert_non_null(tables);
-        assert_int_equal(router_tables_policy(tables, fwd, home).uplink, want[skip]);
+        assert_int_equal(router_tables_policy(tables, fwd, home).allowed.uplink, want[skip]);
         router_tables_unref(&tables);
     }
     router_rows rows = {.policies = all, .policy_count = 5, .seed = 4};
     router_tables *tables = router_tables_new(&rows);
     assert_non_null(tables);
-    assert_int_equal(router_tables_policy(tables, fwd, member(2, "other")).uplink, 2);
-    assert_int_equal(router_tables_policy(tables, fwd, member(3, "h")).uplink, 4);
-    assert_int_equal(router_tables_policy(tables, member(1, "u"), home).uplink, 8);
-    assert_int_equal(router_tables_policy(tables, member(1, ""), home).uplink, 16);
-    assert_int_equal(router_tables_policy(tables, member(9, "t"), home).uplink, 0); /* closed */
-    assert_int_equal(router_tables_policy(tables, member(9, "t"), home).downlink, 0);
+    assert_int_equal(router_tables_policy(tables, fwd, member(2, "other")).allowed.uplink, 2);
+    assert_int_equal(router_tables_policy(tables, fwd, member(3, "h")).allowed.uplink, 4);
+    assert_int_equal(router_tables_policy(tables, member(1, "u"), home).allowed.uplink, 8);
+    assert_int_equal(router_tables_policy(tables, member(1, ""), home).allowed.uplink, 16);
+    assert_int_equal(router_tables_policy(tables, member(9, "t"), home).allowed.uplink, 0); /* closed */
+    assert_int_equal(router_tables_policy(tables, member(9, "t"), home).allowed.downlink, 0);
     router_tables_unref(&tables);
 }
 
@@ -217,8 +238,8 @@ static void an_all_off_policy_hides_the_default(void **state)
     router_rows rows = {.policies = policies, .policy_count = 2, .default_open = true, .seed = 5};
     router_tables *tables = router_tables_new(&rows);
     assert_non_null(tables);
-    assert_int_equal(router_tables_policy(tables, member(1, ""), member(2, "")).uplink, 0);
-    assert_int_equal(router_tables_policy(tables, member(1, ""), member(3, "")).uplink, ROUTER_UP_ALL);
+    assert_int_equal(router_tables_policy(tables, member(1, ""), member(2, "")).allowed.uplink, 0);
+    assert_int_equal(router_tables_policy(tables, member(1, ""), member(3, "")).allowed.uplink, ROUTER_UP_ALL);
     router_tables_unref(&tables);
 }
 
@@ -230,14 +251,23 @@ static const router_uplink join_uplink = {.kind = TRAFFIC_JOIN, .join_eui = 0xec
 
 static bool passes(const router_filter *filter, const router_uplink *uplink)
 {
-    return router_filters_pass(filter, 1, uplink, true);
+    uint32_t number;
+    return router_filters_pass(filter, 1, uplink, true, &number);
+}
+
+static bool names(const router_filter *filter, const router_uplink *uplink)
+{
+    uint32_t number;
+    return router_filters_name(filter, 1, uplink, true, &number);
 }
 
 static void no_filter_passes_everything(void **state)
 {
     (void)state;
-    assert_true(router_filters_pass(NULL, 0, &data_uplink, false));
-    assert_true(router_filters_pass(NULL, 0, &join_uplink, false));
+    uint32_t number = 7;
+    assert_true(router_filters_pass(NULL, 0, &data_uplink, false, &number));
+    assert_int_equal(number, 0);
+    assert_true(router_filters_pass(NULL, 0, &join_uplink, false, &number));
 }
 
 static void filters_ask_for_a_kind(void **state)
@@ -249,7 +279,11 @@ static void filters_ask_for_a_kind(void **state)
     assert_true(passes(&mac, &data_uplink) && !passes(&mac, &join_uplink));
     assert_true(!passes(&join, &data_uplink) && passes(&join, &join_uplink));
     const router_filter both[] = {join, mac};
-    assert_true(router_filters_pass(both, 2, &data_uplink, true) && router_filters_pass(both, 2, &join_uplink, true));
+    uint32_t number;
+    assert_true(router_filters_pass(both, 2, &data_uplink, true, &number));
+    assert_int_equal(number, 2);
+    assert_true(router_filters_pass(both, 2, &join_uplink, true, &number));
+    assert_int_equal(number, 1);
 }
 
 static void conditions_of_one_filter_all_hold(void **state)
@@ -297,8 +331,9 @@ static void metadata_is_asked_for(void **state)
 {
     (void)state;
     const router_filter f = {.kind = ROUTER_FILTER_ANY, .needs_metadata = true};
-    assert_true(router_filters_pass(&f, 1, &data_uplink, true));
-    assert_false(router_filters_pass(&f, 1, &data_uplink, false));
+    uint32_t number;
+    assert_true(router_filters_pass(&f, 1, &data_uplink, true, &number));
+    assert_false(router_filters_pass(&f, 1, &data_uplink, false, &number));
 }
 
 static void only_bits_name_euis(void **state)
@@ -308,15 +343,15 @@ static void only_bits_name_euis(void **state)
                           dev_eui[] = {{{0, 0}, {0x42, 64}}}, wrong_dev[] = {{{0xec656e0000000000, 24}, {0x43, 64}}};
     router_filter f = {.kind = ROUTER_FILTER_JOIN, .euis = all, .eui_count = 1};
     assert_true(passes(&f, &join_uplink));
-    assert_false(router_filters_name(&f, 1, &join_uplink, true));
+    assert_false(names(&f, &join_uplink));
     assert_false(router_filters_name_any(&f, 1));
     f.euis = join_eui;
-    assert_true(router_filters_name(&f, 1, &join_uplink, true) && router_filters_name_any(&f, 1));
-    assert_false(router_filters_name(&f, 1, &data_uplink, true));
+    assert_true(names(&f, &join_uplink) && router_filters_name_any(&f, 1));
+    assert_false(names(&f, &data_uplink));
     f.euis = dev_eui;
-    assert_true(router_filters_name(&f, 1, &join_uplink, true));
+    assert_true(names(&f, &join_uplink));
     f.euis = wrong_dev;
-    assert_false(router_filters_name(&f, 1, &join_uplink, true) || passes(&f, &join_uplink));
+    assert_false(names(&f, &join_uplink) || passes(&f, &join_uplink));
     assert_true(router_filters_name_any(&f, 1));
 }
 
@@ -394,8 +429,9 @@ static bool delivered(const world *w, const router_sub *sub)
 static void assert_one_drop(const world *w, traffic_drop reason)
 {
     assert_int_equal(w->effects.delivery_count, 0);
-    assert_int_equal(w->effects.drop_count, 1);
-    assert_int_equal(w->effects.drops[0].reason, reason);
+    assert_int_equal(w->effects.outcome_count, 1);
+    assert_false(w->effects.outcomes[0].delivered);
+    assert_int_equal(w->effects.outcomes[0].drop, reason);
 }
 
 static void subscriptions_match_by_tenant_and_cluster(void **state)
@@ -429,7 +465,7 @@ static void reasons_of_drops(void **state)
     world_open(&w, policies, 1, false);
     route(&w, &data_uplink);
     assert_one_drop(&w, TRAFFIC_DROP_NO_ENDPOINT);
-    assert_int_equal(w.effects.drops[0].home.net_id, 2);
+    assert_int_equal(w.effects.outcomes[0].home.net_id, 2);
     const router_filter joins = {.kind = ROUTER_FILTER_JOIN};
     (void)join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", &joins);
     route(&w, &data_uplink);
@@ -572,9 +608,15 @@ static void joins_go_to_who_names_them(void **state)
     assert_true(delivered(&w, one) && delivered(&w, two));
     assert_false(delivered(&w, other_filter) || delivered(&w, unfiltered) || delivered(&w, in_group) ||
                  delivered(&w, refused));
-    assert_int_equal(w.effects.drop_count, 1);
-    assert_int_equal(w.effects.drops[0].reason, TRAFFIC_DROP_POLICY);
-    assert_int_equal(w.effects.drops[0].home.net_id, 4);
+    assert_int_equal(w.effects.outcome_count, 3);
+    for (size_t i = 0; i < w.effects.outcome_count; i++) {
+        const traffic_outcome *o = &w.effects.outcomes[i];
+        assert_int_equal(o->route, TRAFFIC_ROUTE_FILTER);
+        assert_int_equal(o->delivered, o->home.net_id != 4);
+        assert_int_equal(o->copies, o->home.net_id != 4);
+        assert_int_equal(o->filter, o->home.net_id != 4);
+        assert_true(o->home.net_id != 4 || o->drop == TRAFFIC_DROP_POLICY);
+    }
     for (size_t i = 0; i < w.effects.delivery_count; i++) { /* the home network is the subscription's own */
         assert_int_equal(w.effects.deliveries[i].home.net_id, w.effects.deliveries[i].sub->endpoint.net_id);
     }
@@ -583,6 +625,41 @@ static void joins_go_to_who_names_them(void **state)
     assert_true(router_dir_remove(w.dir, refused));
     route(&w, &uplink);
     assert_one_drop(&w, TRAFFIC_DROP_NO_ROUTE);
+    world_close(&w);
+}
+
+static void join_servers_name_homes(void **state)
+{
+    (void)state;
+    world w;
+    world_open(&w, NULL, 0, false);
+    const router_eui_pair all[] = {{{0, 0}, {0, 0}}}, named[] = {{{0xec656e0000000000, 24}, {0, 0}}};
+    const router_filter match_all = {.kind = ROUTER_FILTER_JOIN, .euis = all, .eui_count = 1},
+                        by_name = {.kind = ROUTER_FILTER_JOIN, .euis = named, .eui_count = 1},
+                        data = {.kind = ROUTER_FILTER_MAC};
+    router_sub *member_sub = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "eu1"), "", &match_all);
+    router_sub *other_cluster = join_dir(&w, TRAFFIC_UP, endpoint(2, "home", "nam1"), "", &by_name);
+    router_sub *network = join_dir(&w, TRAFFIC_UP, endpoint(2, "", ""), "", &by_name);
+    router_sub *stranger = join_dir(&w, TRAFFIC_UP, endpoint(3, "", ""), "", &by_name);
+    router_sub *no_joins = join_dir(&w, TRAFFIC_UP, endpoint(4, "", ""), "", &data);
+    const router_home homes[] = {{endpoint(2, "home", "eu1"), TRAFFIC_ROUTE_LOOKUP},
+                                 {endpoint(4, "", ""), TRAFFIC_ROUTE_FIXED}};
+    router_uplink uplink = join_uplink;
+    uplink.forwarder = endpoint(8, "", "eu1");
+    uplink.homes = homes;
+    uplink.home_count = 2;
+    route(&w, &uplink);
+    assert_true(delivered(&w, member_sub) && delivered(&w, network) && delivered(&w, stranger));
+    assert_false(delivered(&w, other_cluster) || delivered(&w, no_joins));
+    assert_int_equal(w.effects.outcome_count, 3);
+    assert_int_equal(w.effects.outcomes[0].route, TRAFFIC_ROUTE_LOOKUP);
+    assert_int_equal(w.effects.outcomes[0].copies, 2);
+    assert_int_equal(w.effects.outcomes[1].drop, TRAFFIC_DROP_FILTER);
+    assert_int_equal(w.effects.outcomes[2].route, TRAFFIC_ROUTE_FILTER);
+    for (size_t i = 0; i < w.effects.delivery_count; i++) {
+        const router_delivery *d = &w.effects.deliveries[i];
+        assert_true(d->sub == stranger || lpx_str_is(d->home.tenant_id, "home"));
+    }
     world_close(&w);
 }
 
@@ -685,6 +762,7 @@ int main(void)
         cmocka_unit_test(lpm_of_nothing_finds_nothing),
         cmocka_unit_test(tables_hold_a_million_blocks),
         cmocka_unit_test(every_owner_of_an_equal_block),
+        cmocka_unit_test(a_tenants_block_wins_over_its_networks),
         cmocka_unit_test(delegation_moves_the_networks_own_blocks_once),
         cmocka_unit_test(policies_in_their_order),
         cmocka_unit_test(an_all_off_policy_hides_the_default),
@@ -702,6 +780,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_loses_its_turn),
         cmocka_unit_test(a_group_prefers_who_wants_it),
         cmocka_unit_test(joins_go_to_who_names_them),
+        cmocka_unit_test(join_servers_name_homes),
         cmocka_unit_test(policy_decides_what_is_stripped),
         cmocka_unit_test(downlinks_go_to_forwarders),
         cmocka_unit_test(the_directory_has_limits),

@@ -197,11 +197,14 @@ static bool filter_passes(const router_filter *filter, const router_uplink *upli
     return false;
 }
 
-bool router_filters_pass(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata)
+bool router_filters_pass(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata,
+                         uint32_t *number)
 {
+    *number = 0;
     bool passes = count == 0;
     for (size_t i = 0; !passes && i < count; i++) {
         passes = filter_passes(&filters[i], uplink, metadata);
+        *number = (uint32_t)i + 1;
     }
     return passes;
 }
@@ -223,11 +226,14 @@ static bool filter_names(const router_filter *filter, const router_uplink *uplin
     return names;
 }
 
-bool router_filters_name(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata)
+bool router_filters_name(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata,
+                         uint32_t *number)
 {
+    *number = 0;
     bool names = false;
     for (size_t i = 0; !names && uplink->kind == TRAFFIC_JOIN && i < count; i++) {
         names = filter_names(&filters[i], uplink, metadata);
+        *number = (uint32_t)i + 1;
     }
     return names;
 }

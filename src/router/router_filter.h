@@ -36,16 +36,27 @@ typedef struct router_filter {
     size_t port_count;
 } router_filter;
 
-/** What filters and policies look at in an uplink. */
+/** A home network that is known from elsewhere than the subscriptions: by the Join Server of a join-request. */
+typedef struct router_home {
+    traffic_endpoint at; /* cluster empty: any */
+    traffic_route route; /* FIXED, LOOKUP */
+} router_home;
+
+/** What filters, policies and settings look at in an uplink. */
 typedef struct router_uplink {
     traffic_endpoint forwarder;
     traffic_kind kind;
-    uint64_t join_eui, dev_eui; /* TRAFFIC_JOIN */
-    uint32_t dev_addr;          /* TRAFFIC_DATA, and those below */
-    uint32_t f_port;            /* 0 to 255; 0 also without FPort */
+    uint64_t join_eui, dev_eui; /* TRAFFIC_JOIN, and homes */
+    const router_home *homes;   /* each a different member; borrowed */
+    size_t home_count;
+    uint32_t dev_addr; /* TRAFFIC_DATA, and those below */
+    uint32_t f_port;   /* 0 to 255; 0 also without FPort */
     bool confirmed, f_opts;
     bool has_metadata;                         /* anything at all about gateway reception */
     bool has_signal_quality, has_localization; /* plain or encrypted */
+    lpx_bytes payload_hash;                    /* of the teaser, of any length */
+    lpx_bytes plain;                           /* PHYPayload; empty when it is encrypted */
+    lpx_mono now;
 } router_uplink;
 
 /** Decode and check the filters of a subscription.
@@ -56,12 +67,16 @@ typedef struct router_uplink {
 LPX_RESULT router_filters_decode(Pb__V3__RoutingFilter *const *in, size_t count, lpx_arena *arena,
                                  const router_filter **out, lpx_note *note);
 
-/** Does an uplink pass? metadata: some of its gateway metadata is left after the policy. */
-bool router_filters_pass(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata);
+/** Does an uplink pass?
+ * @param metadata some of its gateway metadata is left after the policy
+ * @param number   set to the first filter that passed, from 1; 0 when there is none to pass */
+bool router_filters_pass(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata,
+                         uint32_t *number);
 
 /** Do the filters ask for this join-request by name: does a filter for join-requests pass it by an EUI prefix of at
- * least one bit? */
-bool router_filters_name(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata);
+ * least one bit? Parameters as router_filters_pass. */
+bool router_filters_name(const router_filter *filters, size_t count, const router_uplink *uplink, bool metadata,
+                         uint32_t *number);
 
 /** Is there an EUI prefix of at least one bit in any filter? */
 bool router_filters_name_any(const router_filter *filters, size_t count);

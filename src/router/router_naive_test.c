@@ -61,10 +61,11 @@ static bool join_filter(const m_filter *f, const m_message *m, bool named)
     return match;
 }
 
-static bool sub_wants(const m_sub *sub, const m_message *m, bool metadata, bool named)
+/* Number of the first filter that passes, 0 without filters, -1: refused. */
+static int sub_wants(const m_sub *sub, const m_message *m, bool metadata, bool named)
 {
     if (sub->filter_count == 0) {
-        return !named;
+        return named ? -1 : 0;
     }
     for (unsigned i = 0; i < sub->filter_count; i++) {
         const m_filter *f = &sub->filters[i];
@@ -77,15 +78,18 @@ static bool sub_wants(const m_sub *sub, const m_message *m, bool metadata, bool 
             pass = pass && !m->join && data_filter(f, m);
         }
         if (pass) {
-            return true;
+            return (int)i + 1;
         }
     }
-    return false;
+    return -1;
 }
 
 /* Flags by the five steps; the last row of a key counts. */
-static unsigned policy_flags(const world *w, who forwarder, who home, bool up)
+static unsigned policy_flags(const world *w, who forwarder, who home, bool up, traffic_policy *source)
 {
+    static const traffic_policy sources[] = {TRAFFIC_POLICY_TENANT, TRAFFIC_POLICY_NETWORK, TRAFFIC_POLICY_DEFAULT,
+                                             TRAFFIC_POLICY_NETWORK_DEFAULT};
+
     who home_network = {home.net, "", ""}, forwarder_network = {forwarder.net, "", ""};
     for (int step = 0; step < 4; step++) {
         for (unsigned i = w->policy_count; i > 0; i--) {
@@ -96,10 +100,12 @@ static unsigned policy_flags(const world *w, who forwarder, who home, bool up)
                        : step == 2 ? p->is_default && same_member(p->forwarder, forwarder)
                                    : p->is_default && same_member(p->forwarder, forwarder_network);
             if (hit) {
+                *source = sources[step];
                 return up ? p->up : p->down;
             }
         }
     }
+    *source = TRAFFIC_POLICY_SETTING;
     return w->open ? (up ? 31 : 7) : 0;
 }
 
@@ -118,14 +124,14 @@ static unsigned strip_for(const m_message *m, unsigned allowed)
            (m->metadata && !signal && !localization ? 4u : 0u);
 }
 
-static void add_drop(outcome *o, traffic_drop reason, who home)
+static void add_decision(outcome *o, decision d)
 {
-    o->drops[o->drop_count++] = (dropped){reason, home};
+    o->decisions[o->decision_count++] = d;
 }
 
-static void add_copy(outcome *o, unsigned sub, who home, unsigned strip)
+static void add_no_route(outcome *o)
 {
-    o->copies[o->copy_count++] = (copy){sub, home, strip};
+    add_decision(o, (decision){.home = {0, "", ""}, .drop = TRAFFIC_DROP_NO_ROUTE});
 }
 
 static bool same_group(const m_sub *a, const m_sub *b)
@@ -160,8 +166,26 @@ typedef struct hunt {
     unsigned home_count;
     bool metadata, named;
     unsigned strip;
-    bool met, given;
+    bool met;
+    decision verdict;
 } hunt;
+
+static bool clusters_meet(const char *a, const char *b)
+{
+    return naive_same_text(a, "") || naive_same_text(b, "") || naive_same_text(a, b);
+}
+
+/* Does a network's subscription get the join-request for one of its tenants, by the Join Server's word? */
+static bool known_for_tenant(const m_message *m, const m_sub *sub)
+{
+    for (unsigned i = 0; i < m->known_count; i++) {
+        if (naive_same_text(sub->at.tenant, "") && m->known[i].net == sub->at.net &&
+            !naive_same_text(m->known[i].tenant, "") && clusters_meet(sub->at.cluster, m->known[i].cluster)) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* Does the subscription's place match? *home is what the copy says. */
 static bool place_matches(const hunt *h, const m_sub *sub, who *home)
@@ -173,26 +197,28 @@ static bool place_matches(const hunt *h, const m_sub *sub, who *home)
     }
     if (h->named) { /* join-requests: the subscription's own place */
         *home = sub->at;
-        return naive_same_text(sub->at.tenant, target.tenant);
+        return naive_same_text(sub->at.tenant, target.tenant) && !known_for_tenant(h->m, sub);
     }
     if (!h->m->up) {
         *home = h->m->home;
-        return naive_same_text(sub->at.cluster, "") || naive_same_text(target.cluster, "") ||
-               naive_same_text(sub->at.cluster, target.cluster);
+        return clusters_meet(sub->at.cluster, target.cluster);
     }
     for (unsigned i = 0; i < h->home_count; i++) {
         *home = h->homes[i];
-        if (naive_same_text(sub->at.cluster, "") || naive_same_text(home->cluster, "") ||
-            naive_same_text(sub->at.cluster, home->cluster)) {
+        if (clusters_meet(sub->at.cluster, home->cluster)) {
             return true;
         }
     }
     return false;
 }
 
-static bool can_take(const hunt *h, const m_sub *sub, who *home)
+/* The number of the filter that lets the message through, -1: none. */
+static int can_take(const hunt *h, const m_sub *sub, who *home)
 {
-    return place_matches(h, sub, home) && (!h->m->up || sub_wants(sub, h->m, h->metadata, h->named));
+    if (!place_matches(h, sub, home)) {
+        return -1;
+    }
+    return h->m->up ? sub_wants(sub, h->m, h->metadata, h->named) : 0;
 }
 
 /* The one of the group whose turn it is; room: only those with room. */
@@ -201,7 +227,7 @@ static int pick_of_group(world *w, const hunt *h, const m_sub *of, bool room)
     for (unsigned i = 0; i < w->sub_count; i++) {
         const m_sub *sub = &w->subs[w->turns[i]];
         who home;
-        if (same_group(sub, of) && can_take(h, sub, &home) && !(room && sub->full)) {
+        if (same_group(sub, of) && can_take(h, sub, &home) >= 0 && !(room && sub->full)) {
             return (int)w->turns[i];
         }
     }
@@ -218,7 +244,7 @@ static void hunt_all(world *w, hunt *h, outcome *o)
             continue;
         }
         h->met = true;
-        int picked = naive_same_text(sub->group, "") ? (can_take(h, sub, &home) ? (int)i : -1) : -2;
+        int picked = naive_same_text(sub->group, "") ? (can_take(h, sub, &home) >= 0 ? (int)i : -1) : -2;
         if (picked == -2) {
             picked = pick_of_group(w, h, sub, true);
             picked = picked >= 0 ? picked : pick_of_group(w, h, sub, false);
@@ -230,34 +256,45 @@ static void hunt_all(world *w, hunt *h, outcome *o)
             }
         }
         if (picked >= 0) {
-            h->given = true;
-            add_copy(o, (unsigned)picked, home, h->strip);
+            int filter = can_take(h, &w->subs[picked], &home);
+            h->verdict.copies++;
+            o->copies[o->copy_count++] = (copy){.sub = (unsigned)picked,
+                                                .home = home,
+                                                .strip = h->strip,
+                                                .filter = (unsigned)filter,
+                                                .decision = o->decision_count};
         }
     }
+    h->verdict.drop = h->met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT;
+    add_decision(o, h->verdict);
 }
 
 /* One home network (homes: its clusters in order). */
-static void naive_home(world *w, const m_message *m, const who *homes, unsigned home_count, outcome *o)
+static void naive_home(world *w, const m_message *m, const who *homes, unsigned home_count, traffic_route route,
+                       outcome *o)
 {
+    decision verdict = {.home = homes[0], .route = route};
     if (same_member(m->forwarder, homes[0]) && !w->loopback) {
-        add_drop(o, TRAFFIC_DROP_LOOPBACK, homes[0]);
+        verdict.drop = TRAFFIC_DROP_LOOPBACK;
+        add_decision(o, verdict);
         return;
     }
-    unsigned allowed = policy_flags(w, m->forwarder, homes[0], true);
+    unsigned allowed = policy_flags(w, m->forwarder, homes[0], true, &verdict.policy);
     if ((allowed & type_flag(m)) == 0) {
-        add_drop(o, TRAFFIC_DROP_POLICY, homes[0]);
+        verdict.drop = TRAFFIC_DROP_POLICY;
+        add_decision(o, verdict);
         return;
     }
+    verdict.stripped_signal_quality = m->signal && (allowed & 8) == 0;
+    verdict.stripped_localization = m->localization && (allowed & 16) == 0;
     hunt h = {.m = m,
               .homes = homes,
               .home_count = home_count,
-              .named = m->join,
+              .named = route == TRAFFIC_ROUTE_FILTER,
               .strip = strip_for(m, allowed),
-              .metadata = (m->signal && (allowed & 8) != 0) || (m->localization && (allowed & 16) != 0)};
+              .metadata = (m->signal && (allowed & 8) != 0) || (m->localization && (allowed & 16) != 0),
+              .verdict = verdict};
     hunt_all(w, &h, o);
-    if (!h.given) {
-        add_drop(o, h.met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT, homes[0]);
-    }
 }
 
 static int compare_who(const void *a, const void *b)
@@ -281,6 +318,25 @@ static who server_of(const world *w, who owner)
     return owner;
 }
 
+/* A network's own block does not count beside an equal one of its tenant. @return how many are left */
+static unsigned without_beaten(who *owners, unsigned count)
+{
+    unsigned kept = 0;
+    who all[MAX_BLOCKS];
+    memcpy(all, owners, count * sizeof all[0]);
+    for (unsigned i = 0; i < count; i++) {
+        bool beaten = false;
+        for (unsigned j = 0; j < count; j++) {
+            beaten = beaten || (naive_same_text(all[i].tenant, "") && all[j].net == all[i].net &&
+                                !naive_same_text(all[j].tenant, ""));
+        }
+        if (!beaten) {
+            owners[kept++] = all[i];
+        }
+    }
+    return kept;
+}
+
 static void naive_data(world *w, const m_message *m, outcome *o)
 {
     int longest = -1;
@@ -295,57 +351,70 @@ static void naive_data(world *w, const m_message *m, outcome *o)
         }
     }
     if (count == 0) {
-        add_drop(o, TRAFFIC_DROP_NO_ROUTE, (who){0, "", ""});
+        add_no_route(o);
         return;
     }
+    count = without_beaten(owners, count);
     qsort(owners, count, sizeof owners[0], compare_who);
     for (unsigned i = 0; i < count;) {
         unsigned same = 1;
         while (i + same < count && same_member(owners[i], owners[i + same])) {
             same++;
         }
-        naive_home(w, m, &owners[i], same, o);
+        naive_home(w, m, &owners[i], same, TRAFFIC_ROUTE_BLOCK, o);
         i += same;
     }
 }
 
+static bool is_known(const m_message *m, who member)
+{
+    for (unsigned i = 0; i < m->known_count; i++) {
+        if (same_member(m->known[i], member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void naive_join(world *w, const m_message *m, outcome *o)
 {
-    bool named = false;
+    for (unsigned i = 0; i < m->known_count; i++) {
+        naive_home(w, m, &m->known[i], 1, i == 0 ? TRAFFIC_ROUTE_FIXED : TRAFFIC_ROUTE_LOOKUP, o);
+    }
     for (unsigned net = 0; net < NETS; net++) {
         for (unsigned tenant = 0; tenant < TENANTS; tenant++) {
             who home = {naive_nets[net], naive_tenants[tenant], ""};
             bool here = false;
             for (unsigned i = 0; i < w->sub_count; i++) {
                 const m_sub *sub = &w->subs[i];
-                here = here || (sub->up && !sub->gone && same_member(sub->at, home) && sub_wants(sub, m, true, true));
+                here = here || (sub->up && !sub->gone && same_member(sub->at, home) && !known_for_tenant(m, sub) &&
+                                sub_wants(sub, m, true, true) >= 0);
             }
-            if (here) {
-                named = true;
-                naive_home(w, m, &home, 1, o);
+            if (here && !is_known(m, home)) {
+                naive_home(w, m, &home, 1, TRAFFIC_ROUTE_FILTER, o);
             }
         }
     }
-    if (!named) {
-        add_drop(o, TRAFFIC_DROP_NO_ROUTE, (who){0, "", ""});
+    if (o->decision_count == 0) {
+        add_no_route(o);
     }
 }
 
 static void naive_down(world *w, const m_message *m, outcome *o)
 {
+    decision verdict = {.home = m->home, .route = TRAFFIC_ROUTE_NAMED};
     if (same_member(m->forwarder, m->home) && !w->loopback) {
-        add_drop(o, TRAFFIC_DROP_LOOPBACK, m->home);
+        verdict.drop = TRAFFIC_DROP_LOOPBACK;
+        add_decision(o, verdict);
         return;
     }
-    if ((policy_flags(w, m->forwarder, m->home, false) & type_flag(m)) == 0) {
-        add_drop(o, TRAFFIC_DROP_POLICY, m->home);
+    if ((policy_flags(w, m->forwarder, m->home, false, &verdict.policy) & type_flag(m)) == 0) {
+        verdict.drop = TRAFFIC_DROP_POLICY;
+        add_decision(o, verdict);
         return;
     }
-    hunt h = {.m = m};
+    hunt h = {.m = m, .verdict = verdict};
     hunt_all(w, &h, o);
-    if (!h.given) {
-        add_drop(o, TRAFFIC_DROP_NO_ENDPOINT, m->home);
-    }
 }
 
 void naive_route(world *w, const m_message *m, outcome *out)

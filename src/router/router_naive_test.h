@@ -12,6 +12,7 @@ enum {
     MAX_COPIES = MAX_SUBS * 16,
     NETS = 3,
     TENANTS = 3,
+    MAX_KNOWN = 2,
 };
 
 /* ---- the model: what the world is made of ---- */
@@ -63,6 +64,8 @@ typedef struct m_message {
     uint64_t join_eui, dev_eui;
     uint32_t dev_addr, port; /* port 256: none */
     bool confirmed, f_opts, metadata, signal, localization;
+    unsigned known_count; /* joins: home networks that the Join Server named, each another member */
+    who known[MAX_KNOWN];
 } m_message;
 
 typedef struct world {
@@ -83,18 +86,25 @@ typedef struct copy {
     unsigned sub;
     who home;
     unsigned strip;
+    unsigned filter;   /* that passed, from 1; 0: there are none */
+    unsigned decision; /* index of the one that it belongs to */
 } copy;
 
-typedef struct dropped {
-    traffic_drop reason;
-    who home;
-} dropped;
+/* What was decided about one home network or forwarder. */
+typedef struct decision {
+    who home; /* its member counts */
+    traffic_route route;
+    traffic_policy policy;
+    unsigned copies;
+    traffic_drop drop; /* without copies */
+    bool stripped_signal_quality, stripped_localization;
+} decision;
 
 typedef struct outcome {
     copy copies[MAX_COPIES];
     unsigned copy_count;
-    dropped drops[MAX_COPIES];
-    unsigned drop_count;
+    decision decisions[MAX_COPIES];
+    unsigned decision_count;
 } outcome;
 
 /** The NetIDs and tenant ids that there are. */

@@ -43,14 +43,15 @@ typedef enum router_mail_kind {
 
 /** A copy for a subscription of another loop. */
 typedef struct router_batch_delivery {
-    router_sub *sub;     /* reference */
-    lpx_shared *message; /* reference */
+    router_sub *sub;   /* reference */
+    router_copy *copy; /* reference */
 } router_batch_delivery;
 
 /** A report on a message whose reports another loop remembers. */
 typedef struct router_batch_report {
-    traffic_direction direction;
+    router_copy *about; /* reference; a copy without bytes */
     bool failed;
+    int error;
     uint64_t key;
     int64_t issued_ms;
 } router_batch_report;
@@ -118,11 +119,13 @@ typedef struct router_loader {
     io_timer retry;
     bool watching, loading, again, has_timer;
     router_tables *loaded; /* by the job */
+    router_tables *sent;   /* before it; the job takes over what was counted */
     uint64_t seed;
 } router_loader;
 
 struct router {
     router_opts opts;
+    const traffic_observer *const *observers; /* NULL-ended; never NULL itself */
     char name[ROUTER_NAME_BYTES];
     router_queue_limits limits;
     unsigned shard_count;
@@ -144,9 +147,9 @@ void router_shard_read_inbox(router_shard *shard);
 /** Open a subscription of this loop and tell all others.
  * @err RESOURCE_EXHAUSTED: ROUTER_TOO_MANY_STREAMS, BASE_NO_MEMORY; then the call is as before */
 LPX_RESULT router_shard_subscribe(router_shard *shard, rpc_call *call, router_sub_spec *spec, lpx_note *note);
-/** Give one copy to a subscription, wherever it is. The message's reference stays the caller's. */
-void router_shard_deliver(router_shard *shard, router_sub *sub, lpx_shared *message);
-/** Count a report of processing where reports on its message are remembered. */
+/** Give one copy to a subscription, wherever it is. The reference stays the caller's. */
+void router_shard_deliver(router_shard *shard, router_sub *sub, router_copy *copy);
+/** Count a report of processing where reports on its message are remembered; takes its reference. */
 void router_shard_report(router_shard *shard, const router_batch_report *report);
 /** Send new tables to all shards (takes no reference). @thread any shard's loop */
 void router_send_tables(router *router, router_tables *tables);

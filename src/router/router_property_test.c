@@ -163,6 +163,14 @@ static m_message some_message(world *w)
     }
     m.signal = m.metadata && !one_in(w, 3);
     m.localization = m.metadata && one_in(w, 2);
+    while (m.up && m.join && m.known_count < MAX_KNOWN && one_in(w, 2)) {
+        who known = w->sub_count > 0 && one_in(w, 2) ? w->subs[below(w, w->sub_count)].at : some_endpoint(w);
+        bool again =
+            m.known_count > 0 && m.known[0].net == known.net && naive_same_text(m.known[0].tenant, known.tenant);
+        if (!again) {
+            m.known[m.known_count++] = known;
+        }
+    }
     return m;
 }
 
@@ -423,6 +431,12 @@ static lpx_err real_uplink(const real_world *real, lpx_arena *arena, const m_mes
     in.message = &message;
     router_uplink uplink;
     LPX_TRY(router_check_uplink(&in, &uplink, note));
+    router_home homes[MAX_KNOWN];
+    for (unsigned i = 0; i < m->known_count; i++) {
+        homes[i] = (router_home){endpoint_of(m->known[i]), i == 0 ? TRAFFIC_ROUTE_FIXED : TRAFFIC_ROUTE_LOOKUP};
+    }
+    uplink.homes = homes;
+    uplink.home_count = m->known_count;
     return router_route_uplink(real->tables, real->dir, &uplink, effects);
 }
 
@@ -453,6 +467,28 @@ static bool says(traffic_endpoint real, who model)
            lpx_str_is(real.cluster_id, model.cluster);
 }
 
+/* Is the filter that the outcome names one of those that let its copies through? */
+static bool names_filter(const outcome *want, unsigned decided, const traffic_outcome *got)
+{
+    for (unsigned i = 0; i < want->copy_count; i++) {
+        if (want->copies[i].decision == decided && want->copies[i].filter == got->filter) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool same_decision(const outcome *want, unsigned decided, const traffic_outcome *got)
+{
+    const decision *d = &want->decisions[decided];
+    return got->home.net_id == d->home.net && lpx_str_is(got->home.tenant_id, d->home.tenant) &&
+           got->route == d->route && got->policy == d->policy && got->copies == d->copies &&
+           got->delivered == (d->copies > 0) &&
+           (d->copies > 0 ? names_filter(want, decided, got) : got->drop == d->drop) &&
+           got->stripped_signal_quality == d->stripped_signal_quality &&
+           got->stripped_localization == d->stripped_localization;
+}
+
 static void compare(const world *w, const real_world *real, unsigned message, const outcome *want,
                     const router_effects *got)
 {
@@ -466,29 +502,25 @@ static void compare(const world *w, const real_world *real, unsigned message, co
         }
         found += times == 1;
     }
-    unsigned drops_found = 0;
-    for (unsigned i = 0; i < want->drop_count; i++) {
-        const dropped *d = &want->drops[i];
-        for (size_t j = 0; j < got->drop_count; j++) {
-            const router_drop *r = &got->drops[j];
-            if (r->reason == d->reason && r->home.net_id == d->home.net &&
-                lpx_str_is(r->home.tenant_id, d->home.tenant)) {
-                drops_found++;
-                break;
-            }
+    unsigned agreed = 0;
+    for (unsigned i = 0; i < want->decision_count; i++) {
+        unsigned times = 0;
+        for (size_t j = 0; j < got->outcome_count; j++) {
+            times += same_decision(want, i, &got->outcomes[j]);
         }
+        agreed += times == 1;
     }
-    if (found != want->copy_count || got->delivery_count != want->copy_count || drops_found != want->drop_count ||
-        got->drop_count != want->drop_count) {
-        fail_msg("seed %llu, message %u: want %u copies and %u drops, got %zu and %zu, of which %u and %u agree",
-                 (unsigned long long)w->seed, message, want->copy_count, want->drop_count, got->delivery_count,
-                 got->drop_count, found, drops_found);
+    if (found != want->copy_count || got->delivery_count != want->copy_count || agreed != want->decision_count ||
+        got->outcome_count != want->decision_count) {
+        fail_msg("seed %llu, message %u: want %u copies and %u outcomes, got %zu and %zu, of which %u and %u agree",
+                 (unsigned long long)w->seed, message, want->copy_count, want->decision_count, got->delivery_count,
+                 got->outcome_count, found, agreed);
     }
 }
 
 /* What was seen in all worlds: a test whose messages are all dropped would prove little. */
 typedef struct tally {
-    unsigned copies, shared, drops[TRAFFIC_DROP_REASONS];
+    unsigned copies, shared, drops[TRAFFIC_DROP_REASONS], routes[TRAFFIC_ROUTE_PEER + 1];
 } tally;
 
 static void run_message(world *w, const real_world *real, unsigned number, tally *t)
@@ -509,8 +541,10 @@ static void run_message(world *w, const real_world *real, unsigned number, tally
     for (unsigned i = 0; i < want.copy_count; i++) {
         t->shared += !naive_same_text(w->subs[want.copies[i].sub].group, "");
     }
-    for (unsigned i = 0; i < want.drop_count; i++) {
-        t->drops[want.drops[i].reason]++;
+    for (unsigned i = 0; i < want.decision_count; i++) {
+        const decision *d = &want.decisions[i];
+        t->routes[d->route] += d->copies > 0;
+        t->drops[d->drop] += d->copies == 0;
     }
     lpx_arena_fini(&arena);
 }
@@ -564,11 +598,14 @@ static void both_implementations_agree(void **state)
         "seeds %llu to %llu: %d messages, %u copies (%u by a group's turn), drops:", (unsigned long long)first,
         (unsigned long long)first + WORLDS - 1, WORLDS * MESSAGES, t.copies, t.shared);
     for (unsigned i = 0; i <= TRAFFIC_DROP_FILTER; i++) {
-        bool in_core = i < TRAFFIC_DROP_SETTINGS || i > TRAFFIC_DROP_HOPS;
+        bool in_core = i < TRAFFIC_DROP_SETTINGS || i > TRAFFIC_DROP_PEER;
         print_message(" %s %u", traffic_drop_name((traffic_drop)i), t.drops[i]);
         assert_true(t.drops[i] > 100 || !in_core);
     }
     print_message("\n");
+    for (unsigned i = TRAFFIC_ROUTE_BLOCK; i <= TRAFFIC_ROUTE_NAMED; i++) {
+        assert_true(t.routes[i] > 100);
+    }
     assert_true(t.copies > 10000 && t.shared > 1000);
 }
 

@@ -110,7 +110,7 @@ static void uplink(const ProtobufCMessage *message, lpx_arena *arena, lpx_note *
         return;
     }
     lpx_err err = router_route_uplink(tables, dir, &up, &effects);
-    lpx_assert(!lpx_failed(err) && effects.delivery_count + effects.drop_count > 0);
+    lpx_assert(!lpx_failed(err) && effects.outcome_count > 0);
     lpx_assert(effects.delivery_count <= SUBS);
     for (unsigned strip = 0; strip < 8; strip++) {
         const Pb__V3__UplinkMessage *out;
@@ -131,7 +131,7 @@ static void downlink(const ProtobufCMessage *message, lpx_arena *arena, lpx_note
         return;
     }
     lpx_err err = router_route_downlink(tables, dir, &down, &effects);
-    lpx_assert(!lpx_failed(err) && effects.delivery_count + effects.drop_count > 0);
+    lpx_assert(!lpx_failed(err) && effects.outcome_count > 0);
     const Pb__V3__DownlinkMessage *out;
     if (!lpx_failed(router_fill_downlink(in->message, arena, &out))) {
         encode_and_decode(&out->base, arena);
@@ -148,8 +148,11 @@ static void subscription(const ProtobufCMessage *message, lpx_arena *arena, lpx_
     router_sub *sub = router_sub_new(&spec);
     lpx_assert(sub != NULL);
     router_uplink up = {.kind = TRAFFIC_JOIN, .join_eui = UINT64_MAX, .dev_eui = 1};
-    bool named = router_filters_name(sub->filters, sub->filter_count, &up, true);
-    lpx_assert(!named || (sub->names_euis && router_filters_pass(sub->filters, sub->filter_count, &up, true)));
+    uint32_t number;
+    bool named = router_filters_name(sub->filters, sub->filter_count, &up, true, &number);
+    lpx_assert(!named || (sub->names_euis && number > 0));
+    bool passes = router_filters_pass(sub->filters, sub->filter_count, &up, true, &number);
+    lpx_assert((!named || passes) && number <= sub->filter_count);
     lpx_err err = router_dir_add(dir, sub);
     lpx_assert(!lpx_failed(err));
     bool removed = router_dir_remove(dir, sub);

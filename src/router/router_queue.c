@@ -4,14 +4,14 @@
 
 enum { QUEUE_FIRST_ROOM = 8 };
 
-void router_queue_init(router_queue *queue, router_queue_limits limits)
+void router_queue_init(router_queue *queue, router_queue_limits limits, router_queue_sink sink)
 {
-    *queue = (router_queue){.limits = limits};
+    *queue = (router_queue){.limits = limits, .sink = sink};
 }
 
-static size_t message_bytes(const lpx_shared *message)
+static size_t copy_bytes(const router_copy *copy)
 {
-    return lpx_shared_view(message).len;
+    return router_copy_message(copy).len;
 }
 
 static router_queued *queue_first(router_queue *queue)
@@ -20,36 +20,34 @@ static router_queued *queue_first(router_queue *queue)
 }
 
 /* Take the oldest, whatever its age; the queue is not empty. */
-static lpx_shared *pop(router_queue *queue)
+static router_copy *pop(router_queue *queue)
 {
-    lpx_shared *message = queue_first(queue)->message;
+    router_copy *copy = queue_first(queue)->copy;
     queue->first = (queue->first + 1) & (queue->room - 1);
     queue->count--;
-    queue->bytes -= message_bytes(message);
-    return message;
+    queue->bytes -= copy_bytes(copy);
+    return copy;
 }
 
-static void drop_message(lpx_shared *message, traffic_drop reason, router_queue_drops *drops)
+static void drop_copy(const router_queue *queue, router_copy *copy, traffic_drop reason)
 {
-    drops->messages[reason]++;
-    drops->bytes += message_bytes(message);
-    lpx_shared_unref(&message);
+    queue->sink.dropped(queue->sink.ctx, copy, reason);
+    router_copy_unref(&copy);
 }
 
-void router_queue_fini(router_queue *queue)
+void router_queue_fini(router_queue *queue, traffic_drop reason)
 {
     while (queue->count > 0) {
-        lpx_shared *message = pop(queue);
-        lpx_shared_unref(&message);
+        drop_copy(queue, pop(queue), reason);
     }
     free(queue->ring);
-    *queue = (router_queue){.limits = queue->limits};
+    *queue = (router_queue){.limits = queue->limits, .sink = queue->sink};
 }
 
-static void drop_old(router_queue *queue, lpx_mono now, router_queue_drops *drops)
+static void drop_old(router_queue *queue, lpx_mono now)
 {
     while (queue->count > 0 && now.us - queue_first(queue)->since.us > queue->limits.max_age_us) {
-        drop_message(pop(queue), TRAFFIC_DROP_QUEUE_AGE, drops);
+        drop_copy(queue, pop(queue), TRAFFIC_DROP_QUEUE_AGE);
     }
 }
 
@@ -73,25 +71,25 @@ static bool grow(router_queue *queue)
     return true;
 }
 
-void router_queue_give(router_queue *queue, lpx_shared *message, lpx_mono now, router_queue_drops *drops)
+void router_queue_give(router_queue *queue, router_copy *copy, lpx_mono now)
 {
-    size_t len = message_bytes(message);
-    drop_old(queue, now, drops);
+    size_t len = copy_bytes(copy);
+    drop_old(queue, now);
     size_t left = len < queue->limits.max_bytes ? queue->limits.max_bytes - len : 0;
     while (queue->count > 0 && (queue->count >= queue->limits.max_messages || queue->bytes > left)) {
-        drop_message(pop(queue), TRAFFIC_DROP_QUEUE_FULL, drops);
+        drop_copy(queue, pop(queue), TRAFFIC_DROP_QUEUE_FULL);
     }
     if (!grow(queue)) {
-        drop_message(message, TRAFFIC_DROP_MEMORY, drops);
+        drop_copy(queue, copy, TRAFFIC_DROP_MEMORY);
         return;
     }
-    queue->ring[(queue->first + queue->count) & (queue->room - 1)] = (router_queued){message, now};
+    queue->ring[(queue->first + queue->count) & (queue->room - 1)] = (router_queued){copy, now};
     queue->count++;
     queue->bytes += len;
 }
 
-lpx_shared *router_queue_take(router_queue *queue, lpx_mono now, router_queue_drops *drops)
+router_copy *router_queue_take(router_queue *queue, lpx_mono now)
 {
-    drop_old(queue, now, drops);
+    drop_old(queue, now);
     return queue->count > 0 ? pop(queue) : NULL;
 }

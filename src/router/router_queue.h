@@ -1,9 +1,8 @@
 /* Queue of one subscription, limited in messages, bytes and age: at a limit the oldest goes. One message always fits,
  * however large. Level 6; pure, but for the reference counts of what it holds. Thread: one owner. */
 #pragma once
-#include "base/buf.h"
 #include "base/time.h"
-#include "traffic/traffic.h"
+#include "router/router_copy.h"
 
 typedef struct router_queue_limits {
     uint32_t max_messages;
@@ -12,31 +11,33 @@ typedef struct router_queue_limits {
 } router_queue_limits;
 
 typedef struct router_queued {
-    lpx_shared *message;
+    router_copy *copy;
     lpx_mono since;
 } router_queued;
 
-/** Ring of messages, the oldest first. Fields are private. */
+/** Who is told of each copy that is dropped: QUEUE_FULL, QUEUE_AGE, MEMORY, or the reason that router_queue_fini is
+ * given. The copy is borrowed for the call, which must not touch the queue. */
+typedef struct router_queue_sink {
+    void (*dropped)(void *ctx, const router_copy *copy, traffic_drop reason);
+    void *ctx;
+} router_queue_sink;
+
+/** Ring of copies, the oldest first. Fields are private. */
 typedef struct router_queue {
     router_queue_limits limits;
+    router_queue_sink sink;
     router_queued *ring;
     uint32_t room; /* a power of two, or 0 */
     uint32_t first, count;
     size_t bytes;
 } router_queue;
 
-/** What a call dropped; calls add to it. */
-typedef struct router_queue_drops {
-    uint32_t messages[TRAFFIC_DROP_REASONS]; /* QUEUE_FULL, QUEUE_AGE, MEMORY */
-    size_t bytes;
-} router_queue_drops;
-
 /** Start an empty queue; takes no memory yet. */
-void router_queue_init(router_queue *queue, router_queue_limits limits);
-/** Drop everything, free the ring. */
-void router_queue_fini(router_queue *queue);
-/** Put a message at the end. The queue takes the reference in every case: what has no place is dropped and counted. */
-void router_queue_give(router_queue *queue, lpx_shared *message, lpx_mono now, router_queue_drops *drops);
-/** Take the oldest message that is not too old; those before it are dropped and counted.
+void router_queue_init(router_queue *queue, router_queue_limits limits, router_queue_sink sink);
+/** Drop everything for this reason, free the ring. */
+void router_queue_fini(router_queue *queue, traffic_drop reason);
+/** Put a copy at the end. The queue takes the reference in every case: what has no place is dropped. */
+void router_queue_give(router_queue *queue, router_copy *copy, lpx_mono now);
+/** Take the oldest copy that is not too old; those before it are dropped.
  * @return a reference that is the caller's, or NULL when the queue is empty */
-lpx_shared *router_queue_take(router_queue *queue, lpx_mono now, router_queue_drops *drops);
+router_copy *router_queue_take(router_queue *queue, lpx_mono now);

@@ -11,103 +11,144 @@
 
 /* ---- queues ---- */
 
-static lpx_shared *text_message(const char *text)
+/* What a queue dropped. */
+typedef struct drops {
+    unsigned messages[TRAFFIC_DROP_REASONS];
+    size_t bytes;
+} drops;
+
+static void count_drop(void *ctx, const router_copy *copy, traffic_drop reason)
 {
-    lpx_shared *message = lpx_shared_new(lpx_str_bytes(lpx_str_of(text)));
-    assert_non_null(message);
-    return message;
+    drops *d = ctx;
+    d->messages[reason]++;
+    d->bytes += router_copy_message(copy).len;
 }
 
-static void give(router_queue *queue, const char *text, int64_t now_us, router_queue_drops *drops)
+static void open_queue(router_queue *queue, router_queue_limits limits, drops *d)
 {
-    router_queue_give(queue, text_message(text), (lpx_mono){now_us}, drops);
+    *d = (drops){.bytes = 0};
+    router_queue_init(queue, limits, (router_queue_sink){.dropped = count_drop, .ctx = d});
 }
 
-static void assert_next(router_queue *queue, const char *text, int64_t now_us, router_queue_drops *drops)
+static void give(router_queue *queue, const char *text, int64_t now_us)
 {
-    lpx_shared *message = router_queue_take(queue, (lpx_mono){now_us}, drops);
-    assert_non_null(message);
-    assert_true(lpx_str_is(lpx_bytes_str(lpx_shared_view(message)), text));
-    lpx_shared_unref(&message);
+    const router_copy_about about = {.id = LPX_STR("id")};
+    router_copy *copy = router_copy_new(&about, lpx_str_bytes(lpx_str_of(text)));
+    assert_non_null(copy);
+    router_queue_give(queue, copy, (lpx_mono){now_us});
+}
+
+static void assert_next(router_queue *queue, const char *text, int64_t now_us)
+{
+    router_copy *copy = router_queue_take(queue, (lpx_mono){now_us});
+    assert_non_null(copy);
+    assert_true(lpx_str_is(lpx_bytes_str(router_copy_message(copy)), text));
+    router_copy_unref(&copy);
+}
+
+static void a_copy_knows_what_it_is_about(void **state)
+{
+    (void)state;
+    char id[] = "01J9Z3V5M8", tenant[] = "acme";
+    router_copy_about about = {.id = lpx_str_of(id),
+                               .direction = TRAFFIC_DOWN,
+                               .kind = TRAFFIC_JOIN,
+                               .forwarder = {0x13, lpx_str_of(tenant), LPX_STR("eu1")},
+                               .home = {0x42, {NULL, 0}, LPX_STR("nam1")}};
+    router_copy *copy = router_copy_new(&about, lpx_str_bytes(LPX_STR("bytes")));
+    assert_non_null(copy);
+    memset(id, 'x', sizeof id - 1);
+    memset(tenant, 'x', sizeof tenant - 1);
+    router_copy *other = router_copy_ref(copy);
+    router_copy_unref(&copy);
+    assert_null(copy);
+    const router_copy_about *got = router_copy_get_about(other);
+    assert_true(lpx_str_is(got->id, "01J9Z3V5M8") && got->direction == TRAFFIC_DOWN && got->kind == TRAFFIC_JOIN);
+    assert_true(got->forwarder.net_id == 0x13 && lpx_str_is(got->forwarder.tenant_id, "acme"));
+    assert_true(lpx_str_is(got->forwarder.cluster_id, "eu1") && lpx_str_is(got->home.cluster_id, "nam1"));
+    assert_true(got->home.net_id == 0x42 && got->home.tenant_id.len == 0);
+    assert_true(lpx_str_is(lpx_bytes_str(router_copy_message(other)), "bytes"));
+    router_copy_unref(&other);
 }
 
 static void a_queue_keeps_order(void **state)
 {
     (void)state;
     router_queue queue;
-    router_queue_drops drops = {.bytes = 0};
-    router_queue_init(&queue, (router_queue_limits){100, 10000, 1000});
+    drops d;
+    open_queue(&queue, (router_queue_limits){100, 10000, 1000}, &d);
     char text[8];
     for (int i = 0; i < 60; i++) { /* the ring grows and wraps */
         (void)snprintf(text, sizeof text, "%d", i);
-        give(&queue, text, 0, &drops);
+        give(&queue, text, 0);
         if (i % 3 == 2) {
             (void)snprintf(text, sizeof text, "%d", i / 3);
-            assert_next(&queue, text, 0, &drops);
+            assert_next(&queue, text, 0);
         }
     }
     for (int i = 20; i < 60; i++) {
         (void)snprintf(text, sizeof text, "%d", i);
-        assert_next(&queue, text, 0, &drops);
+        assert_next(&queue, text, 0);
     }
-    assert_null(router_queue_take(&queue, (lpx_mono){0}, &drops));
-    assert_int_equal(drops.bytes, 0);
-    router_queue_fini(&queue);
+    assert_null(router_queue_take(&queue, (lpx_mono){0}));
+    assert_int_equal(d.bytes, 0);
+    router_queue_fini(&queue, TRAFFIC_DROP_GONE);
 }
 
 static void at_the_limit_of_messages_the_oldest_goes(void **state)
 {
     (void)state;
     router_queue queue;
-    router_queue_drops drops = {.bytes = 0};
-    router_queue_init(&queue, (router_queue_limits){3, 10000, 1000});
-    give(&queue, "one", 0, &drops);
-    give(&queue, "two", 0, &drops);
-    give(&queue, "three", 0, &drops);
-    give(&queue, "four", 0, &drops);
-    give(&queue, "five", 0, &drops);
-    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 2);
-    assert_int_equal(drops.bytes, 6);
-    assert_next(&queue, "three", 0, &drops);
-    assert_next(&queue, "four", 0, &drops);
-    assert_next(&queue, "five", 0, &drops);
-    router_queue_fini(&queue);
+    drops d;
+    open_queue(&queue, (router_queue_limits){3, 10000, 1000}, &d);
+    give(&queue, "one", 0);
+    give(&queue, "two", 0);
+    give(&queue, "three", 0);
+    give(&queue, "four", 0);
+    give(&queue, "five", 0);
+    assert_int_equal(d.messages[TRAFFIC_DROP_QUEUE_FULL], 2);
+    assert_int_equal(d.bytes, 6);
+    assert_next(&queue, "three", 0);
+    assert_next(&queue, "four", 0);
+    assert_next(&queue, "five", 0);
+    router_queue_fini(&queue, TRAFFIC_DROP_GONE);
 }
 
 static void at_the_limit_of_bytes_the_oldest_go(void **state)
 {
     (void)state;
     router_queue queue;
-    router_queue_drops drops = {.bytes = 0};
-    router_queue_init(&queue, (router_queue_limits){100, 10, 1000});
-    give(&queue, "aaaa", 0, &drops);
-    give(&queue, "bbbb", 0, &drops);
-    give(&queue, "cc", 0, &drops);
-    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 0);
-    give(&queue, "ddddd", 0, &drops);
-    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 2);
-    assert_next(&queue, "cc", 0, &drops);
-    give(&queue, "longer than all", 0, &drops); /* one always fits */
-    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_FULL], 3);
-    assert_next(&queue, "longer than all", 0, &drops);
+    drops d;
+    open_queue(&queue, (router_queue_limits){100, 10, 1000}, &d);
+    give(&queue, "aaaa", 0);
+    give(&queue, "bbbb", 0);
+    give(&queue, "cc", 0);
+    assert_int_equal(d.messages[TRAFFIC_DROP_QUEUE_FULL], 0);
+    give(&queue, "ddddd", 0);
+    assert_int_equal(d.messages[TRAFFIC_DROP_QUEUE_FULL], 2);
+    assert_next(&queue, "cc", 0);
+    give(&queue, "longer than all", 0); /* one always fits */
+    assert_int_equal(d.messages[TRAFFIC_DROP_QUEUE_FULL], 3);
+    assert_next(&queue, "longer than all", 0);
     assert_int_equal(queue.bytes, 0);
-    router_queue_fini(&queue);
+    router_queue_fini(&queue, TRAFFIC_DROP_GONE);
 }
 
 static void what_waited_too_long_goes(void **state)
 {
     (void)state;
     router_queue queue;
-    router_queue_drops drops = {.bytes = 0};
-    router_queue_init(&queue, (router_queue_limits){100, 10000, 1000});
-    give(&queue, "old", 0, &drops);
-    give(&queue, "older than it looks", 400, &drops);
-    give(&queue, "young", 1000, &drops);
-    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_AGE], 0); /* 1,000 is the age that is still allowed */
-    assert_next(&queue, "young", 1401, &drops);
-    assert_int_equal(drops.messages[TRAFFIC_DROP_QUEUE_AGE], 2);
-    give(&queue, "left behind", 2000, &drops); /* freed with the queue */
-    router_queue_fini(&queue);
+    drops d;
+    open_queue(&queue, (router_queue_limits){100, 10000, 1000}, &d);
+    give(&queue, "old", 0);
+    give(&queue, "older than it looks", 400);
+    give(&queue, "young", 1000);
+    assert_int_equal(d.messages[TRAFFIC_DROP_QUEUE_AGE], 0); /* 1,000 is the age that is still allowed */
+    assert_next(&queue, "young", 1401);
+    assert_int_equal(d.messages[TRAFFIC_DROP_QUEUE_AGE], 2);
+    give(&queue, "left behind", 2000);
+    router_queue_fini(&queue, TRAFFIC_DROP_GONE);
+    assert_int_equal(d.messages[TRAFFIC_DROP_GONE], 1);
 }
 
 /* ---- ids ---- */
@@ -254,6 +295,7 @@ static void generations_end_by_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_knows_what_it_is_about),
         cmocka_unit_test(a_queue_keeps_order),
         cmocka_unit_test(at_the_limit_of_messages_the_oldest_goes),
         cmocka_unit_test(at_the_limit_of_bytes_the_oldest_go),

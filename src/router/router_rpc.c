@@ -4,8 +4,8 @@
 #include "google_protobuf_empty.pb-c.h"
 #include "lpx_reasons.h"
 #include "router/router_map.h"
-#include "router/router_priv.h"
 #include "router/router_strip.h"
+#include "router/router_tell.h"
 
 static router_shard *shard_of(const rpc_call *call, void *service)
 {
@@ -34,27 +34,39 @@ typedef struct passage {
     traffic_direction direction;
     traffic_kind kind;
     traffic_endpoint forwarder;
-    char id[ROUTER_ID_TEXT_BYTES];
-    router_effects effects;
+    const router_uplink *looked_up;     /* uplinks */
+    const router_downlink *looked_down; /* downlinks */
     const Pb__V3__UplinkMessage *uplink;
     const Pb__V3__DownlinkMessage *downlink;
-    lpx_shared **copies; /* by delivery; several may be the same */
+    char id[ROUTER_ID_TEXT_BYTES];
+    char *sender; /* name of the party that published it */
+    router_effects effects;
+    router_copy **copies; /* by delivery; several may be the same */
     size_t copy_bytes;
 } passage;
 
-static lpx_err start_passage(passage *p, rpc_call *call, traffic_member home)
+/* Name of a party in hops: "000013/tenant@cluster". @return NULL when memory is short */
+static char *party_name(lpx_arena *arena, traffic_endpoint party)
+{
+    return lpx_arena_printf(arena, "%06X%s%.*s%s%.*s", (unsigned)party.net_id, party.tenant_id.len > 0 ? "/" : "",
+                            (int)party.tenant_id.len, party.tenant_id.ptr, party.cluster_id.len > 0 ? "@" : "",
+                            (int)party.cluster_id.len, party.cluster_id.ptr);
+}
+
+static lpx_err start_passage(passage *p, rpc_call *call, traffic_endpoint sender)
 {
     router_id_parts parts = {
         .now = io_loop_now(p->shard->loop).utc,
         .direction = p->direction,
         .kind = p->kind,
         .forwarder = traffic_member_of(p->forwarder),
-        .home = home,
+        .home = traffic_member_of(sender), /* counts for downlinks only */
     };
     LPX_TRY(take_random(p->shard, parts.random));
     router_id_make(&p->shard->router->id_key, &parts, p->id);
     p->effects.arena = rpc_call_arena(call);
-    return LPX_SUCCESS;
+    p->sender = party_name(p->effects.arena, sender);
+    return p->sender != NULL ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
 }
 
 /* Text of ids and endpoints for a message: protobuf-c wants NUL-ended strings. */
@@ -80,31 +92,34 @@ typedef struct hop_room {
     Pb__V3__RouteHop hop, *list[1];
 } hop_room;
 
-static void make_hop(passage *p, traffic_endpoint sender, hop_room *room, bool *ok)
+static void make_hop(const passage *p, hop_room *room)
 {
     static char agent[] = "lpx";
     room->received_at = timestamp_of(io_loop_now(p->shard->loop).utc);
     pb__v3__route_hop__init(&room->hop);
     room->hop.received_at = &room->received_at;
-    room->hop.sender_name =
-        lpx_arena_printf(p->effects.arena, "%06X%s%.*s%s%.*s", (unsigned)sender.net_id,
-                         sender.tenant_id.len > 0 ? "/" : "", (int)sender.tenant_id.len, sender.tenant_id.ptr,
-                         sender.cluster_id.len > 0 ? "@" : "", (int)sender.cluster_id.len, sender.cluster_id.ptr);
+    room->hop.sender_name = p->sender;
     room->hop.receiver_name = p->shard->router->name;
     room->hop.receiver_agent = agent;
     room->hop.protocol = PB__V3__PROTOCOL__GRPC;
     room->list[0] = &room->hop;
-    *ok = *ok && room->hop.sender_name != NULL;
 }
 
-/* Encoded message as shared bytes. */
-static lpx_err share(router_shard *shard, const ProtobufCMessage *message, lpx_shared **out)
+/* Encode the copy for a home network. */
+static lpx_err make_copy(passage *p, traffic_endpoint home, const ProtobufCMessage *message, router_copy **out)
 {
-    lpx_buf *buf = &shard->scratch;
+    lpx_buf *buf = &p->shard->scratch;
+    router_copy_about about = {
+        .id = {p->id, ROUTER_ID_CHARS},
+        .direction = p->direction,
+        .kind = p->kind,
+        .forwarder = p->forwarder,
+        .home = home,
+    };
     lpx_buf_clear(buf);
     pb_append(message, buf);
     bool fits = !lpx_buf_failed(buf);
-    *out = fits ? lpx_shared_new(lpx_buf_view(buf)) : NULL;
+    *out = fits ? router_copy_new(&about, lpx_buf_view(buf)) : NULL;
     if (buf->room > ROUTER_SCRATCH_KEEP_BYTES) {
         lpx_buf_fini(buf);
         lpx_buf_init(buf, ROUTER_MESSAGE_BYTES);
@@ -112,7 +127,7 @@ static lpx_err share(router_shard *shard, const ProtobufCMessage *message, lpx_s
     return *out != NULL ? LPX_SUCCESS : lpx_err_of(fits ? BASE_NO_MEMORY : ROUTER_TOO_LARGE);
 }
 
-static lpx_err encode_uplink(passage *p, const router_delivery *d, lpx_shared **out)
+static lpx_err encode_uplink(passage *p, const router_delivery *d, router_copy **out)
 {
     lpx_arena *arena = p->effects.arena;
     const Pb__V3__UplinkMessage *message;
@@ -131,13 +146,13 @@ static lpx_err encode_uplink(passage *p, const router_delivery *d, lpx_shared **
     routed.home_network_cluster_id = cstr(arena, d->home.cluster_id, &ok);
     routed.message = (Pb__V3__UplinkMessage *)(uintptr_t)message;
     hop_room hop;
-    make_hop(p, p->forwarder, &hop, &ok);
+    make_hop(p, &hop);
     routed.n_hops = 1;
     routed.hops = hop.list;
-    return ok ? share(p->shard, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
+    return ok ? make_copy(p, d->home, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
 }
 
-static lpx_err encode_downlink(passage *p, const router_delivery *d, lpx_shared **out)
+static lpx_err encode_downlink(passage *p, const router_delivery *d, router_copy **out)
 {
     lpx_arena *arena = p->effects.arena;
     const Pb__V3__DownlinkMessage *message;
@@ -156,10 +171,10 @@ static lpx_err encode_downlink(passage *p, const router_delivery *d, lpx_shared 
     routed.forwarder_cluster_id = cstr(arena, p->forwarder.cluster_id, &ok);
     routed.message = (Pb__V3__DownlinkMessage *)(uintptr_t)message;
     hop_room hop;
-    make_hop(p, d->home, &hop, &ok);
+    make_hop(p, &hop);
     routed.n_hops = 1;
     routed.hops = hop.list;
-    return ok ? share(p->shard, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
+    return ok ? make_copy(p, d->home, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
 }
 
 static bool same_copy(const router_delivery *a, const router_delivery *b)
@@ -169,7 +184,7 @@ static bool same_copy(const router_delivery *a, const router_delivery *b)
 }
 
 /* The copy of an earlier delivery that is equal to this one; NULL when there is none nearby. */
-static lpx_shared *find_copy(const passage *p, size_t index)
+static router_copy *find_copy(const passage *p, size_t index)
 {
     const router_delivery *list = p->effects.deliveries;
     size_t first = index > ROUTER_COPIES_KEPT ? index - ROUTER_COPIES_KEPT : 0;
@@ -184,14 +199,14 @@ static lpx_shared *find_copy(const passage *p, size_t index)
 static lpx_err encode_copy(passage *p, size_t index, lpx_note *note)
 {
     const router_delivery *d = &p->effects.deliveries[index];
-    lpx_shared *known = find_copy(p, index);
+    router_copy *known = find_copy(p, index);
     if (known != NULL) {
-        p->copies[index] = lpx_shared_ref(known);
+        p->copies[index] = router_copy_ref(known);
         return LPX_SUCCESS;
     }
     LPX_TRY(p->direction == TRAFFIC_UP ? encode_uplink(p, d, &p->copies[index])
                                        : encode_downlink(p, d, &p->copies[index]));
-    p->copy_bytes += lpx_shared_view(p->copies[index]).len;
+    p->copy_bytes += router_copy_message(p->copies[index]).len;
     if (p->copy_bytes > ROUTER_COPY_BYTES) {
         return lpx_fail(note, ROUTER_TOO_LARGE,
                         "The copies of this message for its receivers are over %d MiB together.",
@@ -214,13 +229,40 @@ static lpx_err encode_all(passage *p, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-static void log_drop(const passage *p, const router_drop *drop)
+static void log_drop(const passage *p, const traffic_outcome *outcome)
 {
     LPX_LOG(LPX_LOG_DEBUG, p->direction == TRAFFIC_UP ? "uplink_dropped" : "downlink_dropped",
-            LPX_F_STR("id", lpx_str_of(p->id)), LPX_F_STR("reason", lpx_str_of(traffic_drop_name(drop->reason))),
+            LPX_F_STR("id", lpx_str_of(p->id)), LPX_F_STR("reason", lpx_str_of(traffic_drop_name(outcome->drop))),
             LPX_F_HEX("forwarder_net_id", p->forwarder.net_id, 6),
-            LPX_F_STR("forwarder_tenant_id", p->forwarder.tenant_id), LPX_F_HEX("home_net_id", drop->home.net_id, 6),
-            LPX_F_STR("home_tenant_id", drop->home.tenant_id));
+            LPX_F_STR("forwarder_tenant_id", p->forwarder.tenant_id), LPX_F_HEX("home_net_id", outcome->home.net_id, 6),
+            LPX_F_STR("home_tenant_id", outcome->home.tenant_id));
+}
+
+/* Tell those who observe. */
+static void tell(const passage *p)
+{
+    lpx_str hop = lpx_str_of(p->sender);
+    traffic_passage told = {
+        .time = io_loop_now(p->shard->loop).utc,
+        .id = {p->id, ROUTER_ID_CHARS},
+        .direction = p->direction,
+        .kind = p->kind,
+        .forwarder = p->forwarder,
+        .hops = &hop,
+        .hop_count = 1,
+        .outcomes = p->effects.outcomes,
+        .outcome_count = p->effects.outcome_count,
+    };
+    if (p->direction == TRAFFIC_UP) {
+        told.dev_addr = p->looked_up->dev_addr;
+        told.f_port = p->looked_up->f_port;
+        told.join_eui = p->looked_up->join_eui;
+        told.dev_eui = p->looked_up->dev_eui;
+    } else {
+        told.dev_addr = p->looked_down->dev_addr;
+        told.f_port = p->looked_down->f_port;
+    }
+    router_tell_passed(p->shard, &told);
 }
 
 static void carry_out(passage *p)
@@ -228,12 +270,16 @@ static void carry_out(passage *p)
     router_shard_counts *counts = &p->shard->counts;
     router_counter_add(&counts->published[p->direction][p->kind], 1);
     router_counter_add(&counts->routed[p->direction][p->kind], p->effects.delivery_count);
+    tell(p);
     for (size_t i = 0; i < p->effects.delivery_count; i++) {
         router_shard_deliver(p->shard, p->effects.deliveries[i].sub, p->copies[i]);
     }
-    for (size_t i = 0; i < p->effects.drop_count; i++) {
-        router_counter_add(&counts->dropped[p->direction][p->effects.drops[i].reason], 1);
-        log_drop(p, &p->effects.drops[i]);
+    for (size_t i = 0; i < p->effects.outcome_count; i++) {
+        const traffic_outcome *outcome = &p->effects.outcomes[i];
+        if (!outcome->delivered) {
+            router_counter_add(&counts->dropped[p->direction][outcome->drop], 1);
+            log_drop(p, outcome);
+        }
     }
 }
 
@@ -245,7 +291,7 @@ static lpx_err finish_passage(passage *p, lpx_note *note)
         carry_out(p);
     }
     for (size_t i = 0; p->copies != NULL && i < p->effects.delivery_count; i++) {
-        lpx_shared_unref(&p->copies[i]);
+        router_copy_unref(&p->copies[i]);
     }
     return err;
 }
@@ -255,13 +301,15 @@ static lpx_err pass_uplink(router_shard *shard, rpc_call *call,
 {
     router_uplink uplink;
     LPX_TRY(router_check_uplink(request, &uplink, note));
+    uplink.now = io_loop_now(shard->loop).mono;
     router_shard_read_inbox(shard);
     *p = (passage){.shard = shard,
                    .direction = TRAFFIC_UP,
                    .kind = uplink.kind,
                    .forwarder = uplink.forwarder,
+                   .looked_up = &uplink,
                    .uplink = request->message};
-    LPX_TRY(start_passage(p, call, (traffic_member){0}));
+    LPX_TRY(start_passage(p, call, uplink.forwarder));
     LPX_TRY(router_route_uplink(shard->tables, shard->dir, &uplink, &p->effects));
     return finish_passage(p, note);
 }
@@ -292,8 +340,9 @@ static lpx_err pass_downlink(router_shard *shard, rpc_call *call,
                    .direction = TRAFFIC_DOWN,
                    .kind = downlink.kind,
                    .forwarder = downlink.forwarder,
+                   .looked_down = &downlink,
                    .downlink = request->message};
-    LPX_TRY(start_passage(p, call, traffic_member_of(downlink.home)));
+    LPX_TRY(start_passage(p, call, downlink.home));
     LPX_TRY(router_route_downlink(shard->tables, shard->dir, &downlink, &p->effects));
     return finish_passage(p, note);
 }
@@ -363,12 +412,24 @@ static void count_report(router_shard *shard, const router_report *report)
         router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_PROGRESS], 1);
         return;
     }
-    router_batch_report one = {
+    router_copy_about about = {
+        .id = report->id,
         .direction = report->direction,
+        .kind = id.kind,
+        .forwarder = report->forwarder,
+        .home = report->home,
+    };
+    router_batch_report one = {
+        .about = router_copy_new(&about, (lpx_bytes){NULL, 0}),
         .failed = report->failed,
+        .error = report->error,
         .key = router_hash_member(id.hash, claim.home),
         .issued_ms = id.issued_ms,
     };
+    if (one.about == NULL) {
+        router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_LATE], 1);
+        return;
+    }
     router_shard_report(shard, &one);
 }
 

@@ -3,19 +3,29 @@
 
 #include "base/assert.h"
 #include "lpx_reasons.h"
-#include "router/router_priv.h"
+#include "router/router_tell.h"
 
 /* ---- letters ---- */
+
+static void item_fini(router_batch_item *item)
+{
+    switch (item->kind) {
+    case ROUTER_ITEM_DELIVERY:
+        router_sub_unref(&item->delivery.sub);
+        router_copy_unref(&item->delivery.copy);
+        break;
+    case ROUTER_ITEM_REPORT:
+        router_copy_unref(&item->report.about);
+        break;
+    }
+}
 
 static void mail_free(router_mail *mail)
 {
     router_sub_unref(&mail->sub);
     router_tables_unref(&mail->tables);
     for (uint32_t i = 0; i < mail->count; i++) {
-        if (mail->items[i].kind == ROUTER_ITEM_DELIVERY) {
-            router_sub_unref(&mail->items[i].delivery.sub);
-            lpx_shared_unref(&mail->items[i].delivery.message);
-        }
+        item_fini(&mail->items[i]);
     }
     free(mail);
 }
@@ -50,76 +60,59 @@ static bool letters_make(const router_shard *shard, router_mail_kind kind, route
 
 /* ---- streams ---- */
 
-static void count_drops(router_shard *shard, traffic_direction direction, const router_queue_drops *drops)
+static void lose(router_shard *shard, const router_copy *copy, traffic_drop reason)
 {
-    for (unsigned reason = 0; reason < TRAFFIC_DROP_REASONS; reason++) {
-        if (drops->messages[reason] > 0) {
-            router_counter_add(&shard->counts.dropped[direction][reason], drops->messages[reason]);
-        }
-    }
+    const router_copy_about *about = router_copy_get_about(copy);
+    router_counter_add(&shard->counts.dropped[about->direction][reason], 1);
+    router_tell_lost(shard, about, reason);
 }
 
-static void count_drop(router_shard *shard, traffic_direction direction, traffic_drop reason)
+/* A copy has left the queue or the way to it. */
+static void waits_no_more(router_sub *sub, const router_copy *copy)
 {
-    router_counter_add(&shard->counts.dropped[direction][reason], 1);
+    atomic_fetch_sub_explicit(&sub->waiting_messages, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&sub->waiting_bytes, (unsigned)router_copy_message(copy).len, memory_order_relaxed);
 }
 
-/* Messages have left the queue or the way to it. */
-static void waiting_less(router_sub *sub, uint32_t messages, size_t bytes)
+static void on_dropped(void *ctx, const router_copy *copy, traffic_drop reason)
 {
-    atomic_fetch_sub_explicit(&sub->waiting_messages, messages, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&sub->waiting_bytes, (unsigned)bytes, memory_order_relaxed);
-}
-
-static void settle_drops(router_stream *stream, const router_queue_drops *drops)
-{
-    uint32_t messages = 0;
-    for (unsigned reason = 0; reason < TRAFFIC_DROP_REASONS; reason++) {
-        messages += drops->messages[reason];
-    }
-    if (messages > 0) {
-        waiting_less(stream->sub, messages, drops->bytes);
-        count_drops(stream->shard, stream->sub->direction, drops);
-    }
+    router_stream *stream = ctx;
+    waits_no_more(stream->sub, copy);
+    lose(stream->shard, copy, reason);
 }
 
 /* Send while the stream takes it. */
 static void stream_drain(router_stream *stream)
 {
     router_shard *shard = stream->shard;
-    router_queue_drops drops = {.bytes = 0};
     size_t before = stream->queue.bytes;
     while (stream->writable) {
-        lpx_shared *message = router_queue_take(&stream->queue, io_loop_now(shard->loop).mono, &drops);
-        if (message == NULL) {
+        router_copy *copy = router_queue_take(&stream->queue, io_loop_now(shard->loop).mono);
+        if (copy == NULL) {
             break;
         }
-        lpx_bytes view = lpx_shared_view(message);
-        stream->writable = rpc_stream_send(stream->call, view);
+        stream->writable = rpc_stream_send(stream->call, router_copy_message(copy));
         router_counter_add(&shard->counts.sent[stream->sub->direction], 1);
-        waiting_less(stream->sub, 1, view.len);
-        lpx_shared_unref(&message);
+        waits_no_more(stream->sub, copy);
+        router_tell_sent(shard, router_copy_get_about(copy));
+        router_copy_unref(&copy);
     }
     shard->queued_bytes -= before - stream->queue.bytes;
-    settle_drops(stream, &drops);
 }
 
 /* A copy has arrived on the loop of its subscription; takes the reference. */
-static void stream_take(router_shard *shard, router_sub *sub, lpx_shared *message)
+static void stream_take(router_shard *shard, router_sub *sub, router_copy *copy)
 {
     router_stream *stream = sub->stream;
-    size_t len = lpx_shared_view(message).len;
-    if (stream == NULL || shard->queued_bytes + len > ROUTER_SHARD_BYTES) {
-        waiting_less(sub, 1, len);
-        count_drop(shard, sub->direction, stream == NULL ? TRAFFIC_DROP_GONE : TRAFFIC_DROP_MEMORY);
-        lpx_shared_unref(&message);
+    if (stream == NULL || shard->queued_bytes + router_copy_message(copy).len > ROUTER_SHARD_BYTES) {
+        waits_no_more(sub, copy);
+        lose(shard, copy, stream == NULL ? TRAFFIC_DROP_GONE : TRAFFIC_DROP_MEMORY);
+        router_copy_unref(&copy);
         return;
     }
-    router_queue_drops drops = {.bytes = 0};
     size_t before = stream->queue.bytes;
-    router_queue_give(&stream->queue, message, io_loop_now(shard->loop).mono, &drops);
+    router_queue_give(&stream->queue, copy, io_loop_now(shard->loop).mono);
     shard->queued_bytes = shard->queued_bytes - before + stream->queue.bytes;
-    settle_drops(stream, &drops);
     stream_drain(stream);
 }
 
@@ -135,12 +128,9 @@ static void stream_free(router_stream *stream)
 {
     router_shard *shard = stream->shard;
     router_sub *sub = stream->sub;
-    uint32_t left = stream->queue.count;
-    router_counter_add(&shard->counts.dropped[sub->direction][TRAFFIC_DROP_GONE], left);
     router_counter_add(&shard->counts.closed[sub->direction], 1);
     shard->queued_bytes -= stream->queue.bytes;
-    waiting_less(sub, left, stream->queue.bytes);
-    router_queue_fini(&stream->queue);
+    router_queue_fini(&stream->queue, TRAFFIC_DROP_GONE);
     lpx_list_remove(&stream->node);
     letters_free(shard, stream->farewell);
     sub->stream = NULL;
@@ -179,10 +169,12 @@ static router_mail *inbox_take(router_shard *shard)
 
 static void count_report(router_shard *shard, const router_batch_report *report)
 {
+    const router_copy_about *about = router_copy_get_about(report->about);
     router_report_outcome outcome = ROUTER_REPORT_LATE;
     switch (router_seen_add(&shard->seen, report->key, report->issued_ms, io_loop_now(shard->loop).utc)) {
     case ROUTER_SEEN_NEW:
         outcome = report->failed ? ROUTER_REPORT_ERROR : ROUTER_REPORT_SUCCESS;
+        router_tell_reported(shard, about, report);
         break;
     case ROUTER_SEEN_AGAIN:
         outcome = ROUTER_REPORT_REPEATED;
@@ -190,7 +182,7 @@ static void count_report(router_shard *shard, const router_batch_report *report)
     case ROUTER_SEEN_TOO_OLD:
         break;
     }
-    router_counter_add(&shard->counts.reports[report->direction][outcome], 1);
+    router_counter_add(&shard->counts.reports[about->direction][outcome], 1);
 }
 
 static void run_batch(router_shard *shard, router_mail *mail)
@@ -198,13 +190,16 @@ static void run_batch(router_shard *shard, router_mail *mail)
     size_t bytes = 0;
     for (uint32_t i = 0; i < mail->count; i++) {
         router_batch_item *item = &mail->items[i];
-        if (item->kind == ROUTER_ITEM_REPORT) {
+        switch (item->kind) {
+        case ROUTER_ITEM_DELIVERY:
+            bytes += router_copy_message(item->delivery.copy).len;
+            stream_take(shard, item->delivery.sub, item->delivery.copy);
+            item->delivery.copy = NULL;
+            break;
+        case ROUTER_ITEM_REPORT:
             count_report(shard, &item->report);
-            continue;
+            break;
         }
-        bytes += lpx_shared_view(item->delivery.message).len;
-        stream_take(shard, item->delivery.sub, item->delivery.message);
-        item->delivery.message = NULL;
     }
     atomic_fetch_sub_explicit(&shard->inbox_items, mail->count, memory_order_relaxed);
     atomic_fetch_sub_explicit(&shard->inbox_bytes, bytes, memory_order_relaxed);
@@ -296,41 +291,45 @@ static router_batch_item *batch_item(router_shard *shard, unsigned to, size_t by
     return &shard->outgoing[to]->items[shard->outgoing[to]->count++];
 }
 
-void router_shard_deliver(router_shard *shard, router_sub *sub, lpx_shared *message)
+void router_shard_deliver(router_shard *shard, router_sub *sub, router_copy *copy)
 {
-    size_t len = lpx_shared_view(message).len;
+    size_t len = router_copy_message(copy).len;
     router_batch_item *item = NULL;
     if (sub->loop != shard->index) {
         item = batch_item(shard, sub->loop, len);
         if (item == NULL) {
-            count_drop(shard, sub->direction, TRAFFIC_DROP_RELAY_FULL);
+            lose(shard, copy, TRAFFIC_DROP_RELAY_FULL);
             return;
         }
     }
     atomic_fetch_add_explicit(&sub->waiting_messages, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&sub->waiting_bytes, (unsigned)len, memory_order_relaxed);
     if (item == NULL) {
-        stream_take(shard, sub, lpx_shared_ref(message));
+        stream_take(shard, sub, router_copy_ref(copy));
         return;
     }
     item->kind = ROUTER_ITEM_DELIVERY;
-    item->delivery = (router_batch_delivery){router_sub_ref(sub), lpx_shared_ref(message)};
+    item->delivery = (router_batch_delivery){router_sub_ref(sub), router_copy_ref(copy)};
 }
 
 void router_shard_report(router_shard *shard, const router_batch_report *report)
 {
-    unsigned to = (unsigned)(report->key % shard->router->shard_count);
+    router_batch_report taken = *report;
+    unsigned to = (unsigned)(taken.key % shard->router->shard_count);
     if (to == shard->index) {
-        count_report(shard, report);
+        count_report(shard, &taken);
+        router_copy_unref(&taken.about);
         return;
     }
     router_batch_item *item = batch_item(shard, to, 0);
     if (item == NULL) {
-        router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_LATE], 1);
+        traffic_direction direction = router_copy_get_about(taken.about)->direction;
+        router_counter_add(&shard->counts.reports[direction][ROUTER_REPORT_LATE], 1);
+        router_copy_unref(&taken.about);
         return;
     }
     item->kind = ROUTER_ITEM_REPORT;
-    item->report = *report;
+    item->report = taken;
 }
 
 /* ---- subscriptions and tables ---- */
@@ -377,7 +376,7 @@ static lpx_err stream_open(router_shard *shard, const router_sub_spec *spec, rou
     stream->shard = shard;
     stream->sub = sub;
     stream->writable = true;
-    router_queue_init(&stream->queue, shard->router->limits);
+    router_queue_init(&stream->queue, shard->router->limits, (router_queue_sink){.dropped = on_dropped, .ctx = stream});
     sub->stream = stream;
     lpx_list_push(&shard->streams, &stream->node);
     *out = stream;

@@ -18,6 +18,10 @@ typedef struct reading {
     size_t block_count, block_room;
     size_t delegation_count, delegation_room;
     size_t policy_count, policy_room;
+    router_settings_row *settings;
+    router_party_row *parties;
+    size_t settings_count, settings_room;
+    size_t party_count, party_room;
     lpx_str last; /* text that was kept last: sorted rows repeat it */
 } reading;
 
@@ -113,6 +117,47 @@ static lpx_err read_policy(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
+static lpx_err read_settings(reading *r, store_rows *rows)
+{
+    void *list = r->settings;
+    if (r->settings_count >= ROUTER_MAX_SETTINGS ||
+        !grow(&list, r->settings_count, &r->settings_room, sizeof *r->settings)) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    r->settings = list;
+    router_settings_row row = {
+        .home = {.net_id = (uint32_t)store_col_int(rows, 0)},
+        .max_copies = (uint32_t)store_col_int(rows, 2),
+        .window_us = store_col_int(rows, 3),
+    };
+    if (!keep(r, store_col_text(rows, 1), &row.home.tenant_id)) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    r->settings[r->settings_count++] = row;
+    return LPX_SUCCESS;
+}
+
+static lpx_err read_party(reading *r, store_rows *rows)
+{
+    void *list = r->parties;
+    if (r->party_count >= ROUTER_MAX_PARTIES || !grow(&list, r->party_count, &r->party_room, sizeof *r->parties)) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    r->parties = list;
+    router_party_row row = {
+        .home = {.net_id = (uint32_t)store_col_int(rows, 0)},
+        .allow = store_col_int(rows, 2) != 0,
+        .party = {.net_id = (uint32_t)store_col_int(rows, 3)},
+    };
+    if (!keep(r, store_col_text(rows, 1), &row.home.tenant_id) ||
+        !keep(r, store_col_text(rows, 4), &row.party.tenant_id) ||
+        !keep(r, store_col_text(rows, 5), &row.party.cluster_id)) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    r->parties[r->party_count++] = row;
+    return LPX_SUCCESS;
+}
+
 /* Run one query, each row through read. */
 static lpx_err read_all(store_tx *tx, const char *sql, reading *r, lpx_err (*read)(reading *r, store_rows *rows))
 {
@@ -135,6 +180,14 @@ static lpx_err read_everything(store_tx *tx, reading *r)
                      r, read_block));
     LPX_TRY(read_all(tx, "SELECT net_id, delegated_net_id FROM networks WHERE delegated_net_id IS NOT NULL", r,
                      read_delegation));
+    LPX_TRY(read_all(tx,
+                     "SELECT home_network_net_id, home_network_tenant_id, max_copies, copies_window "
+                     "FROM home_network_settings",
+                     r, read_settings));
+    LPX_TRY(read_all(tx,
+                     "SELECT home_network_net_id, home_network_tenant_id, allow, net_id, tenant_id, cluster_id "
+                     "FROM home_network_parties",
+                     r, read_party));
     return read_all(tx,
                     "SELECT forwarder_net_id, forwarder_tenant_id, is_default, home_network_net_id, "
                     "home_network_tenant_id, up_join_request, up_mac_data, up_application_data, up_signal_quality, "
@@ -147,6 +200,8 @@ static void reading_fini(reading *r)
     free(r->blocks);
     free(r->delegations);
     free(r->policies);
+    free(r->settings);
+    free(r->parties);
     lpx_arena_fini(&r->text);
 }
 
@@ -167,6 +222,11 @@ static lpx_err load_work(store_tx *tx, store_job *job)
             .delegation_count = r.delegation_count,
             .policies = r.policies,
             .policy_count = r.policy_count,
+            .settings = r.settings,
+            .settings_count = r.settings_count,
+            .parties = r.parties,
+            .party_count = r.party_count,
+            .previous = loader->sent,
             .default_open = self->opts.default_open,
             .loopback = self->opts.loopback,
             .seed = loader->seed,
@@ -244,6 +304,7 @@ lpx_err router_load_first(router *self, router_tables **out, lpx_note *note)
     LPX_TRY(store_run(self->opts.store, &loader->job));
     *out = loader->loaded;
     loader->loaded = NULL;
+    loader->sent = router_tables_ref(*out);
     return LPX_SUCCESS;
 }
 
@@ -288,7 +349,9 @@ static void load_done(store_job *job, lpx_err err)
     LPX_LOG(LPX_LOG_DEBUG, "router_tables_loaded", LPX_F_INT("blocks", blocks), LPX_F_INT("policies", policies));
     router_counter_add(&self->tables_loaded, 1);
     router_send_tables(self, loader->loaded);
-    router_tables_unref(&loader->loaded);
+    router_tables_unref(&loader->sent);
+    loader->sent = loader->loaded;
+    loader->loaded = NULL;
     loader->loading = false;
     if (loader->again) {
         load_begin(loader);
@@ -322,7 +385,7 @@ lpx_err router_watch_start(router *self)
     }
     LPX_TRY(io_timer_init(&loader->retry, self->shards[0]->loop, on_retry));
     loader->watch = (store_watch){
-        .topics = 1u << STORE_TOPIC_NETWORKS | 1u << STORE_TOPIC_POLICIES,
+        .topics = 1u << STORE_TOPIC_NETWORKS | 1u << STORE_TOPIC_POLICIES | 1u << STORE_TOPIC_SETTINGS,
         .home = self->shards[0]->loop,
         .changed = on_changed,
     };

@@ -46,6 +46,11 @@ struct router_tables {
     uint32_t default_count;
     router_map policy_map;
 
+    router_settings *settings;
+    uint32_t settings_count;
+    traffic_endpoint *parties;  /* of all settings */
+    uint32_t *settings_numbers; /* by member number; ROUTER_MAP_NONE: none */
+
     owner *owners;
     uint32_t owner_count;
     router_owners *sets; /* by value of lpm */
@@ -158,6 +163,87 @@ static bool add_policies(router_tables *tables, const router_rows *rows)
     return true;
 }
 
+/* ---- settings ---- */
+
+/* Those of exactly this member. */
+static router_settings *find_settings(const router_tables *tables, traffic_member home)
+{
+    uint32_t member = tables->settings_count > 0 ? find_member(tables, home) : ROUTER_MAP_NONE;
+    uint32_t number = member != ROUTER_MAP_NONE ? tables->settings_numbers[member] : ROUTER_MAP_NONE;
+    return number != ROUTER_MAP_NONE ? &tables->settings[number] : NULL;
+}
+
+/* The meter of the previous snapshot, or a new one. */
+static router_meter *keep_meter(const router_rows *rows, traffic_member home)
+{
+    const router_settings *before = rows->previous != NULL ? find_settings(rows->previous, home) : NULL;
+    return before != NULL && before->meter != NULL ? router_meter_ref(before->meter) : router_meter_new();
+}
+
+static bool add_settings_row(router_tables *tables, const router_rows *rows, const router_settings_row *row)
+{
+    uint32_t member = intern_member(tables, row->home);
+    if (member == ROUTER_MAP_NONE) {
+        return false;
+    }
+    router_settings fresh = {.max_copies = row->max_copies, .window_us = row->window_us, .seed = rows->seed};
+    fresh.meter = row->max_copies > 0 ? keep_meter(rows, row->home) : NULL;
+    tables->settings_numbers[member] = tables->settings_count;
+    tables->settings[tables->settings_count++] = fresh;
+    return row->max_copies == 0 || fresh.meter != NULL;
+}
+
+static bool keep_party(router_tables *tables, traffic_endpoint party, traffic_endpoint *out)
+{
+    *out = (traffic_endpoint){.net_id = party.net_id};
+    return keep_text(tables, party.tenant_id, &out->tenant_id) && keep_text(tables, party.cluster_id, &out->cluster_id);
+}
+
+static size_t *party_count(router_settings *settings, const router_party_row *row)
+{
+    return row->allow ? &settings->allow_count : &settings->deny_count;
+}
+
+/* Parties of each list stand together: first they are counted, then each list gets its place, then they are put. */
+static bool add_parties(router_tables *tables, const router_rows *rows)
+{
+    for (size_t i = 0; i < rows->party_count; i++) {
+        router_settings *settings = find_settings(tables, rows->parties[i].home);
+        if (settings != NULL) {
+            *party_count(settings, &rows->parties[i]) += 1;
+        }
+    }
+    traffic_endpoint *at = tables->parties;
+    for (uint32_t i = 0; i < tables->settings_count; i++) {
+        router_settings *settings = &tables->settings[i];
+        settings->allow = at;
+        settings->deny = at + settings->allow_count;
+        at += settings->allow_count + settings->deny_count;
+        settings->allow_count = settings->deny_count = 0;
+    }
+    bool ok = true;
+    for (size_t i = 0; ok && i < rows->party_count; i++) {
+        const router_party_row *row = &rows->parties[i];
+        router_settings *settings = find_settings(tables, row->home);
+        if (settings != NULL) {
+            const traffic_endpoint *list = row->allow ? settings->allow : settings->deny;
+            size_t *count = party_count(settings, row);
+            ok = keep_party(tables, row->party, &tables->parties[(size_t)(list - tables->parties) + *count]);
+            *count += 1;
+        }
+    }
+    return ok;
+}
+
+static bool add_settings(router_tables *tables, const router_rows *rows)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < rows->settings_count; i++) {
+        ok = add_settings_row(tables, rows, &rows->settings[i]);
+    }
+    return ok && add_parties(tables, rows);
+}
+
 /* ---- routes ---- */
 
 static int compare_delegations(const void *a, const void *b)
@@ -241,6 +327,24 @@ static bool collect_blocks(router_tables *tables, const router_rows *rows, sort_
     return ok;
 }
 
+/* Does block i belong to a network one of whose tenants has an equal block? Then the tenant's counts. Equal blocks of a
+ * network stand together, its own before those of its tenants. */
+static bool tenant_has_it(const router_tables *tables, const sort_block *blocks, size_t count, size_t i)
+{
+    const traffic_member *network = &tables->members[blocks[i].owner];
+    for (size_t j = i + 1; network->tenant_id.len == 0 && j < count; j++) {
+        const traffic_member *other = &tables->members[blocks[j].owner];
+        if (blocks[j].start != blocks[i].start || blocks[j].length != blocks[i].length ||
+            other->net_id != network->net_id) {
+            return false;
+        }
+        if (other->tenant_id.len > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Sorted blocks to owner sets and prefixes that name them. */
 static size_t group_blocks(router_tables *tables, const sort_block *blocks, size_t count, router_lpm_entry *entries)
 {
@@ -252,6 +356,9 @@ static size_t group_blocks(router_tables *tables, const sort_block *blocks, size
             entries[entry_count++] = (router_lpm_entry){b->start, b->length, tables->set_count};
             tables->sets[tables->set_count++] = (router_owners){.first = tables->owner_count};
         } else if (before->owner == b->owner && before->cluster == b->cluster) {
+            continue;
+        }
+        if (tenant_has_it(tables, blocks, count, i)) {
             continue;
         }
         tables->owners[tables->owner_count++] = (owner){b->owner, b->cluster};
@@ -281,18 +388,25 @@ static bool add_routes(router_tables *tables, const router_rows *rows)
 
 static bool reserve(router_tables *tables, const router_rows *rows)
 {
-    size_t members = rows->block_count + 2 * rows->policy_count + 1;
+    size_t members = rows->block_count + 2 * rows->policy_count + rows->settings_count + 1;
     size_t blocks = rows->block_count + 1;
     tables->members = calloc(members, sizeof *tables->members);
     tables->clusters = calloc(blocks, sizeof *tables->clusters);
     tables->defaults = calloc(members, sizeof *tables->defaults);
     tables->has_default = calloc(members, sizeof *tables->has_default);
     tables->policies = calloc(rows->policy_count + 1, sizeof *tables->policies);
+    tables->settings = calloc(rows->settings_count + 1, sizeof *tables->settings);
+    tables->parties = calloc(rows->party_count + 1, sizeof *tables->parties);
+    tables->settings_numbers = malloc(members * sizeof *tables->settings_numbers);
     tables->owners = calloc(blocks, sizeof *tables->owners);
     tables->sets = calloc(blocks, sizeof *tables->sets);
+    for (size_t i = 0; tables->settings_numbers != NULL && i < members; i++) {
+        tables->settings_numbers[i] = ROUTER_MAP_NONE;
+    }
     return tables->members != NULL && tables->clusters != NULL && tables->defaults != NULL &&
-           tables->has_default != NULL && tables->policies != NULL && tables->owners != NULL && tables->sets != NULL &&
-           router_map_reserve(&tables->policy_map, (uint32_t)rows->policy_count + 1);
+           tables->has_default != NULL && tables->policies != NULL && tables->settings != NULL &&
+           tables->parties != NULL && tables->settings_numbers != NULL && tables->owners != NULL &&
+           tables->sets != NULL && router_map_reserve(&tables->policy_map, (uint32_t)rows->policy_count + 1);
 }
 
 /* Give back what reserve took for the worst case; a failing realloc leaves the larger block. */
@@ -309,13 +423,15 @@ static void shrink_all(router_tables *tables)
     tables->defaults = shrink(tables->defaults, tables->member_count, sizeof *tables->defaults);
     tables->has_default = shrink(tables->has_default, tables->member_count, sizeof *tables->has_default);
     tables->policies = shrink(tables->policies, tables->policy_count, sizeof *tables->policies);
+    tables->settings_numbers = shrink(tables->settings_numbers, tables->member_count, sizeof *tables->settings_numbers);
     tables->owners = shrink(tables->owners, tables->owner_count, sizeof *tables->owners);
     tables->sets = shrink(tables->sets, tables->set_count, sizeof *tables->sets);
 }
 
 router_tables *router_tables_new(const router_rows *rows)
 {
-    if (rows->block_count > ROUTER_MAX_BLOCKS || rows->policy_count > ROUTER_MAX_POLICIES) {
+    if (rows->block_count > ROUTER_MAX_BLOCKS || rows->policy_count > ROUTER_MAX_POLICIES ||
+        rows->settings_count > ROUTER_MAX_SETTINGS || rows->party_count > ROUTER_MAX_PARTIES) {
         return NULL;
     }
     router_tables *tables = calloc(1, sizeof *tables);
@@ -329,7 +445,8 @@ router_tables *router_tables_new(const router_rows *rows)
         tables->fallback = (router_policy){.uplink = ROUTER_UP_ALL, .downlink = ROUTER_DOWN_ALL};
     }
     lpx_arena_init(&tables->text, ROUTER_TABLES_TEXT_BYTES);
-    if (!reserve(tables, rows) || !add_policies(tables, rows) || !add_routes(tables, rows)) {
+    if (!reserve(tables, rows) || !add_policies(tables, rows) || !add_settings(tables, rows) ||
+        !add_routes(tables, rows)) {
         router_tables_unref(&tables);
         return NULL;
     }
@@ -350,6 +467,9 @@ void router_tables_unref(router_tables **ref)
     if (tables == NULL || atomic_fetch_sub_explicit(&tables->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    for (uint32_t i = 0; i < tables->settings_count; i++) {
+        router_meter_unref(&tables->settings[i].meter);
+    }
     router_lpm_fini(&tables->lpm);
     router_map_fini(&tables->member_map);
     router_map_fini(&tables->cluster_map);
@@ -359,6 +479,9 @@ void router_tables_unref(router_tables **ref)
     free(tables->defaults);
     free(tables->has_default);
     free(tables->policies);
+    free(tables->settings);
+    free(tables->parties);
+    free(tables->settings_numbers);
     free(tables->owners);
     free(tables->sets);
     lpx_arena_fini(&tables->text);
@@ -389,28 +512,48 @@ static const router_policy *exact_policy(const router_tables *tables, uint32_t f
     return found != NULL ? &found->policy : NULL;
 }
 
-router_policy router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home)
+/* What stands for the forwarder itself, not for its network. @return false when nothing does */
+static bool own_policy(const router_tables *tables, uint32_t forwarder, traffic_member home, router_verdict *out)
 {
+    const router_policy *found = exact_policy(tables, forwarder, home);
+    traffic_policy source = TRAFFIC_POLICY_TENANT;
+    if (found == NULL && home.tenant_id.len > 0) {
+        found = exact_policy(tables, forwarder, (traffic_member){.net_id = home.net_id});
+        source = TRAFFIC_POLICY_NETWORK;
+    }
+    if (found == NULL && tables->has_default[forwarder]) {
+        found = &tables->defaults[forwarder];
+        source = TRAFFIC_POLICY_DEFAULT;
+    }
+    if (found != NULL) {
+        *out = (router_verdict){*found, source};
+    }
+    return found != NULL;
+}
+
+router_verdict router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home)
+{
+    router_verdict verdict;
     uint32_t number = find_member(tables, forwarder);
-    if (number != ROUTER_MAP_NONE) {
-        const router_policy *found = exact_policy(tables, number, home);
-        if (found == NULL && home.tenant_id.len > 0) {
-            found = exact_policy(tables, number, (traffic_member){.net_id = home.net_id});
-        }
-        if (found == NULL && tables->has_default[number]) {
-            found = &tables->defaults[number];
-        }
-        if (found != NULL) {
-            return *found;
-        }
+    if (number != ROUTER_MAP_NONE && own_policy(tables, number, home, &verdict)) {
+        return verdict;
     }
     if (forwarder.tenant_id.len > 0) {
         number = find_member(tables, (traffic_member){.net_id = forwarder.net_id});
         if (number != ROUTER_MAP_NONE && tables->has_default[number]) {
-            return tables->defaults[number];
+            return (router_verdict){tables->defaults[number], TRAFFIC_POLICY_NETWORK_DEFAULT};
         }
     }
-    return tables->fallback;
+    return (router_verdict){tables->fallback, TRAFFIC_POLICY_SETTING};
+}
+
+const router_settings *router_tables_settings(const router_tables *tables, traffic_member home)
+{
+    const router_settings *found = find_settings(tables, home);
+    if (found == NULL && home.tenant_id.len > 0) {
+        found = find_settings(tables, (traffic_member){.net_id = home.net_id});
+    }
+    return found;
 }
 
 bool router_tables_loopback(const router_tables *tables)

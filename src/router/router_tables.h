@@ -1,7 +1,8 @@
 /* Routes and policies: one immutable snapshot, built from rows and shared by all loops by reference count. Level 6;
  * pure. Thread: building on any thread; reading on any while a reference is held.
  *
- * Routes: the longest DevAddr block wins, and every owner of an equally long block gets the message. A network that is
+ * Routes: the longest DevAddr block wins, and every owner of an equally long block gets the message; a tenant's block
+ * wins over an equal one of its network, whose subscriptions get the tenant's messages anyway. A network that is
  * delegated has its own blocks (not those of its tenants, who are members with credentials of their own) served by the
  * network that it is delegated to, as home network and under the policy toward it; delegation is followed once.
  *
@@ -9,7 +10,7 @@
  * the forwarder's network, else the setting. A forwarder's tenant does not inherit its network's policies toward
  * single home networks. */
 #pragma once
-#include "traffic/traffic.h"
+#include "router/router_settings.h"
 
 /** What a policy allows uplinks. */
 enum {
@@ -52,6 +53,20 @@ typedef struct router_policy_row {
     router_policy policy;
 } router_policy_row;
 
+/** Settings of a home network. */
+typedef struct router_settings_row {
+    traffic_member home;
+    uint32_t max_copies;
+    int64_t window_us;
+} router_settings_row;
+
+/** A party that a home network's settings allow or deny; passed over when it has no settings. */
+typedef struct router_party_row {
+    traffic_member home;
+    bool allow;
+    traffic_endpoint party;
+} router_party_row;
+
 /** What a snapshot is made of; borrowed for the call. A later row replaces an earlier one of the same key. */
 typedef struct router_rows {
     const router_block_row *blocks;
@@ -60,9 +75,14 @@ typedef struct router_rows {
     size_t delegation_count;
     const router_policy_row *policies;
     size_t policy_count;
-    bool default_open; /* no policy anywhere: all flags on, else off */
-    bool loopback;     /* own traffic may come back */
-    uint64_t seed;     /* of the hash tables: a secret random number */
+    const router_settings_row *settings; /* each home network at most once */
+    size_t settings_count;
+    const router_party_row *parties;
+    size_t party_count;
+    const struct router_tables *previous; /* what was counted by its meters counts on; NULL: nothing was */
+    bool default_open;                    /* no policy anywhere: all flags on, else off */
+    bool loopback;                        /* own traffic may come back */
+    uint64_t seed;                        /* of the hash tables: a secret random number */
 } router_rows;
 
 typedef struct router_tables router_tables;
@@ -84,8 +104,15 @@ router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr)
 /** One owner; text is valid while the snapshot is held. */
 traffic_endpoint router_tables_owner(const router_tables *tables, uint32_t index);
 
+/** A policy and where it stands. */
+typedef struct router_verdict {
+    router_policy allowed;
+    traffic_policy source;
+} router_verdict;
 /** The policy that applies. */
-router_policy router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home);
+router_verdict router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home);
+/** Settings of a home network: a tenant without any has its network's; NULL: none. Valid while the snapshot is held. */
+const router_settings *router_tables_settings(const router_tables *tables, traffic_member home);
 /** May own traffic come back? */
 bool router_tables_loopback(const router_tables *tables);
 /** Number of DevAddr blocks (equal ones of one owner count once) and of policies. */

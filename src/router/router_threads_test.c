@@ -27,6 +27,38 @@ typedef struct scene {
     sem_t done;
 } scene;
 
+/* What the observer was told, on all loops. */
+static atomic_uint told_passages, told_copies, told_settled, told_reports;
+
+static void count_passage(void *ctx, unsigned loop, const traffic_passage *passage)
+{
+    (void)ctx;
+    (void)loop;
+    atomic_fetch_add(&told_passages, 1);
+    for (size_t i = 0; i < passage->outcome_count; i++) {
+        atomic_fetch_add(&told_copies, passage->outcomes[i].copies);
+    }
+}
+
+static void count_settled(void *ctx, unsigned loop, const traffic_copy *copy)
+{
+    (void)ctx;
+    (void)loop;
+    lpx_assert(copy->home.net_id == 66 && copy->id.len > 0);
+    atomic_fetch_add(&told_settled, 1);
+}
+
+static void count_report(void *ctx, unsigned loop, const traffic_report *told)
+{
+    (void)ctx;
+    (void)loop;
+    lpx_assert(told->home.net_id == 66 && told->id.len > 0);
+    atomic_fetch_add(&told_reports, 1);
+}
+
+static const traffic_observer observer = {.passed = count_passage, .settled = count_settled, .reported = count_report};
+static const traffic_observer *const observers[] = {&observer, NULL};
+
 /** What one loop does: one step per task, so that letters come in between. */
 struct actor {
     io_task task;
@@ -170,6 +202,10 @@ static void assert_all_accounted_for(const scene *s, const actor *actors)
     }
     assert_int_equal(c.routed[TRAFFIC_UP][TRAFFIC_DATA], c.sent[TRAFFIC_UP] + lost);
     assert_true(c.dropped[TRAFFIC_UP][TRAFFIC_DROP_GONE] > 0);
+    assert_int_equal(atomic_load(&told_passages), total);
+    assert_int_equal(atomic_load(&told_copies), c.routed[TRAFFIC_UP][TRAFFIC_DATA]);
+    assert_int_equal(atomic_load(&told_settled), c.routed[TRAFFIC_UP][TRAFFIC_DATA]);
+    assert_int_equal(atomic_load(&told_reports), total);
     assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_SUCCESS], total);
     assert_int_equal(c.reports[TRAFFIC_UP][ROUTER_REPORT_REPEATED], total);
 }
@@ -187,7 +223,7 @@ static void nothing_is_lost_between_threads(void **state)
         s.loops[i] = io_loop_new(i);
         assert_non_null(s.loops[i]);
     }
-    router_opts opts = {.default_open = true};
+    router_opts opts = {.default_open = true, .observers = observers};
     assert_false(lpx_failed(router_new(&opts, s.loops, LOOPS, &s.router, &note)));
     router_send_tables(s.router, s.tables);
     for (unsigned i = 0; i < LOOPS; i++) {
