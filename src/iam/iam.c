@@ -41,11 +41,19 @@ static lpx_err take_settings(iam *self, const iam_opts *opts, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-void iam_method_add(iam *self, const rpc_method *method)
+void iam_methods_add(iam *self, const rpc_method *methods, size_t count)
 {
-    lpx_assert(self->method_count < IAM_METHODS);
-    self->methods[self->method_count] = *method;
-    self->methods[self->method_count++].service = self;
+    lpx_assert(count <= IAM_METHODS - self->method_count);
+    for (size_t i = 0; i < count; i++) {
+        self->methods[self->method_count] = methods[i];
+        self->methods[self->method_count++].service = self;
+    }
+}
+
+rpc_walks *iam_walks(const rpc_txn *txn)
+{
+    const iam *service = txn->service;
+    return service->walks;
 }
 
 size_t iam_methods(iam *self, const rpc_method **out)
@@ -78,10 +86,13 @@ lpx_err iam_new(store *db, const iam_opts *opts, lpx_utc now, iam **out, lpx_not
         return lpx_err_of(BASE_NO_MEMORY);
     }
     made->store = db;
-    lpx_err err = take_settings(made, opts, note);
+    made->walks = rpc_walks_new();
+    lpx_err err = made->walks != NULL ? take_settings(made, opts, note) : lpx_err_of(BASE_NO_MEMORY);
     if (!lpx_failed(err)) {
         iam_rpc_methods(made);
         iam_rpc_key_methods(made);
+        iam_rpc_catalog_methods(made);
+        iam_rpc_join_methods(made);
         setup_job setup = {.job = {.work = setup_work, .write = true}, .self = made, .now = now};
         err = store_run(db, &setup.job);
     }
@@ -102,6 +113,7 @@ void iam_free(iam **self)
     }
     lpx_assert(!i->running && atomic_load(&i->requests) == 0);
     iam_ring_free(i);
+    rpc_walks_free(&i->walks);
     for (size_t n = 0; n < i->audience_count; n++) {
         free((void *)(uintptr_t)i->audiences[n].ptr);
     }

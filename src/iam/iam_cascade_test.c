@@ -105,6 +105,7 @@ static void blocks_keep_their_age(void **state)
 {
     fixture *f = *state;
     fixture_network(f, 0x13, "N");
+    fixture_network(f, 0x14, "M");
     assert_ok(set_blocks(f, 0x13, "", (const uint32_t[]){0x26AA0000, 16, 0, 0}));
     int64_t age = kit_int(f->k->store, "SELECT created_at FROM dev_addr_blocks");
     delegate(f, 0x13, 0x14);
@@ -133,6 +134,50 @@ static void shared_addresses_stay(void **state)
     assert_ok(set_blocks(f, 0x13, "", of_13));
     delegate(f, 0x53, 0);
     assert_int_equal(count_blocks(f, "net_id = 19"), 1);
+}
+
+static lpx_err try_delegate(fixture *f, uint32_t from, uint32_t to)
+{
+    Pb__Iam__V1__UpdateNetworkRequest update = PB__IAM__V1__UPDATE_NETWORK_REQUEST__INIT;
+    Pb__Iam__V1__UpdateNetworkRequest__DelegatedNetID delegated =
+        PB__IAM__V1__UPDATE_NETWORK_REQUEST__DELEGATED_NET_ID__INIT;
+    Google__Protobuf__UInt32Value value = GOOGLE__PROTOBUF__UINT32_VALUE__INIT;
+    value.value = to;
+    delegated.value = &value;
+    update.net_id = from;
+    update.delegated_net_id = &delegated;
+    return fixture_try(f, NETWORKS "UpdateNetwork", &test_admin, &update, NULL);
+}
+
+static void circles_and_strangers_represent_nobody(void **state)
+{
+    fixture *f = *state;
+    fixture_network(f, 0x13, "A");
+    fixture_network(f, 0x14, "B");
+    fixture_network(f, 0x15, "C");
+    assert_reason(try_delegate(f, 0x13, 0x13), IAM_BAD_NET_ID);
+    assert_reason(try_delegate(f, 0x13, 0x16), IAM_BAD_DELEGATION);
+    assert_non_null(strstr(f->note.text, "delegated_net_id is 000016, which is not registered"));
+    delegate(f, 0x13, 0x14);
+    delegate(f, 0x14, 0x15);
+    assert_reason(try_delegate(f, 0x15, 0x13), IAM_BAD_DELEGATION);
+    assert_non_null(strstr(f->note.text, "000013, which delegates to 000015 itself"));
+    assert_reason(try_delegate(f, 0x14, 0x13), IAM_BAD_DELEGATION);
+    assert_null(get_network(f, 0x15)->delegated_net_id);
+    /* A new network that delegates is checked, too. */
+    Pb__V3__Network network = PB__V3__NETWORK__INIT;
+    Pb__Iam__V1__CreateNetworkRequest request = PB__IAM__V1__CREATE_NETWORK_REQUEST__INIT;
+    Google__Protobuf__UInt32Value value = GOOGLE__PROTOBUF__UINT32_VALUE__INIT;
+    value.value = 0x17;
+    network.net_id = 0x16;
+    network.delegated_net_id = &value;
+    request.network = &network;
+    refuse(f, NETWORKS "CreateNetwork", &test_admin, &request, IAM_BAD_DELEGATION,
+           "network.delegated_net_id is 000017");
+    /* Who is deleted represents nobody. */
+    delete_network(f, 0x14);
+    assert_null(get_network(f, 0x13)->delegated_net_id);
+    delegate(f, 0x15, 0x13);
 }
 
 /* Deletes. */
@@ -165,6 +210,30 @@ static void populate(fixture *f)
     kit_exec(f->k->store,
              "INSERT INTO api_keys (key_id, kind, net_id, tenant_id, cluster_id, rights, secret_hash, state, "
              "created_at) SELECT 'CLUSTERCLUSTER22', 1, 19, 'ttn', 'eu1', 1, secret_hash, 1, 1 FROM api_keys LIMIT 1");
+    static const char *const more[] = {
+        "INSERT INTO gateway_visibilities (forwarder_net_id, forwarder_tenant_id, is_default, home_network_net_id, "
+        "home_network_tenant_id, flags, updated_at) VALUES (19, 'ttn', 1, 0, '', 1, 1), (19, '', 0, 20, '', 1, 1), "
+        "(20, '', 0, 19, 'ttn', 1, 1), (20, 'ttn', 1, 0, '', 1, 1)",
+        "INSERT INTO home_network_settings (home_network_net_id, home_network_tenant_id, updated_at) "
+        "VALUES (19, 'ttn', 1), (19, '', 1), (20, 'ttn', 1)",
+        "INSERT INTO home_network_parties (home_network_net_id, home_network_tenant_id, allow, position, net_id, "
+        "tenant_id) VALUES (19, 'ttn', 0, 0, 20, ''), (20, 'ttn', 0, 0, 19, 'ttn')",
+        "INSERT INTO client_certificates (fingerprint, subject, issuer, serial, not_before, not_after, kind, net_id, "
+        "tenant_id, created_at) VALUES ('aa', '', '', '', 1, 2, 0, 19, 'ttn', 1), ('bb', '', '', '', 1, 2, 0, 19, '', "
+        "1), "
+        "('cc', '', '', '', 1, 2, 0, 20, 'ttn', 1), ('dd', '', '', '', 1, 2, 1, 19, 'ttn', 1)",
+        "INSERT INTO gateways (forwarder_net_id, forwarder_tenant_id, gateway_key, gateway, updated_at) "
+        "SELECT 19, 'ttn', 'a', secret_hash, 1 FROM api_keys LIMIT 1",
+        "INSERT INTO gateways (forwarder_net_id, forwarder_tenant_id, gateway_key, gateway, updated_at) "
+        "SELECT 19, '', 'b', secret_hash, 1 FROM api_keys LIMIT 1",
+        "INSERT INTO join_servers (join_server_id, fixed_net_id, fixed_tenant_id, fixed_cluster_id, created_at, "
+        "updated_at) VALUES (1, 19, 'ttn', 'eu1', 1, 1), (2, 19, '', '', 1, 1), (3, 20, 'ttn', '', 1, 1)",
+        "INSERT INTO routed_messages (day, forwarder_net_id, home_network_net_id, counter, count) "
+        "VALUES (1, 19, 20, 0, 1)",
+    };
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+        kit_exec(f->k->store, more[i]);
+    }
     put_policy(f, "19, '', 1, 0, ''");
     put_policy(f, "19, 'ttn', 1, 0, ''");
     put_policy(f, "19, 'ttn', 0, 20, 'ttn'");
@@ -199,6 +268,17 @@ static void tenant_takes_its_rows_with_it(void **state)
     assert_int_equal(count(f, "routing_policies"), 4);
     assert_int_equal(count(f, "routing_policies WHERE forwarder_net_id = 19 AND forwarder_tenant_id = 'ttn'"), 0);
     assert_int_equal(count(f, "routing_policies WHERE home_network_net_id = 19 AND home_network_tenant_id = 'ttn'"), 0);
+    assert_int_equal(count(f, "gateway_visibilities"), 2);
+    assert_int_equal(count(f, "gateways"), 1);
+    assert_int_equal(count(f, "home_network_settings"), 2);
+    assert_int_equal(count(f, "home_network_parties WHERE home_network_net_id = 20"),
+                     1); /* what others decided stays */
+    assert_int_equal(count(f, "home_network_parties"), 1);
+    assert_int_equal(count(f, "client_certificates WHERE revoked_at IS NOT NULL"), 1);
+    assert_int_equal(count(f, "client_certificates WHERE revoked_at IS NOT NULL AND fingerprint = 'aa'"), 1);
+    assert_int_equal(count(f, "join_servers WHERE fixed_net_id IS NOT NULL"), 2);
+    assert_int_equal(count(f, "join_servers WHERE join_server_id = 1 AND fixed_cluster_id = ''"), 1);
+    assert_int_equal(count(f, "routed_messages"), 1);
     refuse(f, TENANTS "DeleteTenant", &test_tenant, &id, IAM_TENANT_UNKNOWN, "ttn");
 }
 
@@ -213,6 +293,12 @@ static void network_takes_its_rows_with_it(void **state)
     assert_int_equal(count(f, "api_keys WHERE kind = 0"), 1);
     assert_int_equal(count(f, "api_keys WHERE kind = 1"), 1);
     assert_int_equal(count(f, "routing_policies"), 2);
+    assert_int_equal(count(f, "gateway_visibilities"), 1);
+    assert_int_equal(count(f, "gateways"), 0);
+    assert_int_equal(count(f, "home_network_settings"), 1);
+    assert_int_equal(count(f, "client_certificates WHERE revoked_at IS NOT NULL"), 2);
+    assert_int_equal(count(f, "join_servers WHERE fixed_net_id IS NOT NULL"), 1);
+    assert_int_equal(count(f, "routed_messages"), 1);
     Pb__Iam__V1__NetworkRequest id = PB__IAM__V1__NETWORK_REQUEST__INIT;
     id.net_id = 0x13;
     refuse(f, NETWORKS "DeleteNetwork", &test_admin, &id, IAM_NETWORK_UNKNOWN, "000013");
@@ -375,6 +461,7 @@ int iam_cascade_tests(void)
         CASE(represented_networks_lend_their_addresses),
         CASE(lent_addresses_go_back),
         CASE(shared_addresses_stay),
+        CASE(circles_and_strangers_represent_nobody),
         CASE(blocks_keep_their_age),
         CASE(tenant_takes_its_rows_with_it),
         CASE(network_takes_its_rows_with_it),

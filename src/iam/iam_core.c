@@ -123,7 +123,7 @@ lpx_err iam_change_allowed(const rpc_principal *who, const iam_member *member, c
 
 /* Changes: what they may say. */
 
-static lpx_err check_text(lpx_str text, size_t max, const char *at, const char *field, lpx_note *note)
+lpx_err iam_text_check(lpx_str text, size_t max, const char *at, const char *field, lpx_note *note)
 {
     if (text.len > max) {
         return lpx_fail(note, IAM_BAD_TEXT, "%s%s has %zu bytes; at most %zu are allowed.", at, field, text.len, max);
@@ -136,20 +136,20 @@ static lpx_err check_text(lpx_str text, size_t max, const char *at, const char *
     return LPX_SUCCESS;
 }
 
-typedef struct contact_names {
-    const char *name, *email, *url;
-} contact_names;
+const iam_contact_names iam_admin_names = {"administrative_contact.name", "administrative_contact.email",
+                                           "administrative_contact.url"};
+const iam_contact_names iam_tech_names = {"technical_contact.name", "technical_contact.email", "technical_contact.url"};
 
-static lpx_err read_contact(const Pb__V3__ContactInfo *in, const char *at, const contact_names *names, iam_contact *out,
-                            lpx_note *note)
+lpx_err iam_contact_read(const Pb__V3__ContactInfo *in, const char *at, const iam_contact_names *names,
+                         iam_contact *out, lpx_note *note)
 {
     iam_contact contact = {.name = LPX_STR(""), .email = LPX_STR(""), .url = LPX_STR("")};
     if (in != NULL) {
         contact = (iam_contact){.name = pb_str(in->name), .email = pb_str(in->email), .url = pb_str(in->url)};
     }
-    LPX_TRY(check_text(contact.name, IAM_NAME_MAX_BYTES, at, names->name, note));
-    LPX_TRY(check_text(contact.email, IAM_NAME_MAX_BYTES, at, names->email, note));
-    LPX_TRY(check_text(contact.url, IAM_URL_MAX_BYTES, at, names->url, note));
+    LPX_TRY(iam_text_check(contact.name, IAM_NAME_MAX_BYTES, at, names->name, note));
+    LPX_TRY(iam_text_check(contact.email, IAM_NAME_MAX_BYTES, at, names->email, note));
+    LPX_TRY(iam_text_check(contact.url, IAM_URL_MAX_BYTES, at, names->url, note));
     *out = contact;
     return LPX_SUCCESS;
 }
@@ -212,6 +212,15 @@ bool iam_space_has(const iam_space *space, lw_devaddr_prefix addresses)
         has = same_addresses(space->represented[i], addresses);
     }
     return has;
+}
+
+bool iam_space_represents(const iam_space *space, uint32_t net_id)
+{
+    bool represents = false;
+    for (size_t i = 0; !represents && i < space->represented_count; i++) {
+        represents = space->represented[i] == net_id;
+    }
+    return represents;
 }
 
 static lpx_err read_block(const Pb__V3__DevAddrBlock *in, const char *at, size_t index, iam_block *out, lpx_note *note)
@@ -316,10 +325,10 @@ lpx_err iam_target_check(const Pb__V3__Target *target, const char *field, lpx_no
     if (address.len > 0 && !is_url(address)) {
         return lpx_fail(note, IAM_BAD_TARGET, "%s.address must be empty or a URL with scheme and host.", field);
     }
-    LPX_TRY(check_text(address, IAM_URL_MAX_BYTES, field, ".address", note));
-    LPX_TRY(check_text(pb_str(target->f_ns_path), IAM_URL_MAX_BYTES, field, ".f_ns_path", note));
-    LPX_TRY(check_text(pb_str(target->s_ns_path), IAM_URL_MAX_BYTES, field, ".s_ns_path", note));
-    LPX_TRY(check_text(pb_str(target->h_ns_path), IAM_URL_MAX_BYTES, field, ".h_ns_path", note));
+    LPX_TRY(iam_text_check(address, IAM_URL_MAX_BYTES, field, ".address", note));
+    LPX_TRY(iam_text_check(pb_str(target->f_ns_path), IAM_URL_MAX_BYTES, field, ".f_ns_path", note));
+    LPX_TRY(iam_text_check(pb_str(target->s_ns_path), IAM_URL_MAX_BYTES, field, ".s_ns_path", note));
+    LPX_TRY(iam_text_check(pb_str(target->h_ns_path), IAM_URL_MAX_BYTES, field, ".h_ns_path", note));
     for (size_t i = 0; i < target->n_origin_net_id_authentication; i++) {
         uint32_t origin = target->origin_net_id_authentication[i]->key;
         if (!lw_netid_valid(origin)) {
@@ -330,6 +339,20 @@ lpx_err iam_target_check(const Pb__V3__Target *target, const char *field, lpx_no
     return LPX_SUCCESS;
 }
 
+lpx_err iam_target_read(const Pb__V3__Target *target, const char *field, lpx_arena *arena, lpx_bytes *out,
+                        lpx_note *note)
+{
+    lpx_bytes bytes;
+    LPX_TRY(iam_target_check(target, field, note));
+    LPX_TRY(pb_encode(&target->base, arena, &bytes));
+    if (bytes.len > IAM_TARGET_MAX_BYTES) {
+        return lpx_fail(note, IAM_BAD_TARGET, "%s has %zu bytes; at most %d are allowed.", field, bytes.len,
+                        (int)IAM_TARGET_MAX_BYTES);
+    }
+    *out = bytes;
+    return LPX_SUCCESS;
+}
+
 static lpx_err apply_target(iam_member *member, const iam_change *change, lpx_arena *arena, lpx_note *note)
 {
     if (change->target == NULL) {
@@ -337,19 +360,12 @@ static lpx_err apply_target(iam_member *member, const iam_change *change, lpx_ar
         member->target = lpx_bytes_of(NULL, 0);
         return LPX_SUCCESS;
     }
-    lpx_bytes bytes;
     const char *field = lpx_arena_printf(arena, "%starget", change->at);
     if (field == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
-    LPX_TRY(iam_target_check(change->target, field, note));
-    LPX_TRY(pb_encode(&change->target->base, arena, &bytes));
-    if (bytes.len > IAM_TARGET_MAX_BYTES) {
-        return lpx_fail(note, IAM_BAD_TARGET, "%s has %zu bytes; at most %d are allowed.", field, bytes.len,
-                        (int)IAM_TARGET_MAX_BYTES);
-    }
+    LPX_TRY(iam_target_read(change->target, field, arena, &member->target, note));
     member->has_target = true;
-    member->target = bytes;
     return LPX_SUCCESS;
 }
 
@@ -370,17 +386,15 @@ static lpx_err apply_delegated(iam_member *member, const iam_change *change, lpx
 
 static lpx_err apply_texts(iam_member *member, const iam_change *change, lpx_note *note)
 {
-    static const contact_names admin = {"administrative_contact.name", "administrative_contact.email",
-                                        "administrative_contact.url"};
-    static const contact_names tech = {"technical_contact.name", "technical_contact.email", "technical_contact.url"};
     if (change->has_name) {
-        LPX_TRY(check_text(change->name, IAM_NAME_MAX_BYTES, change->at, "name", note));
+        LPX_TRY(iam_text_check(change->name, IAM_NAME_MAX_BYTES, change->at, "name", note));
         member->name = change->name;
     }
     if (change->has_admin) {
-        LPX_TRY(read_contact(change->admin, change->at, &admin, &member->admin, note));
+        LPX_TRY(iam_contact_read(change->admin, change->at, &iam_admin_names, &member->admin, note));
     }
-    return change->has_tech ? read_contact(change->tech, change->at, &tech, &member->tech, note) : LPX_SUCCESS;
+    return change->has_tech ? iam_contact_read(change->tech, change->at, &iam_tech_names, &member->tech, note)
+                            : LPX_SUCCESS;
 }
 
 lpx_err iam_change_apply(iam_member *member, const iam_change *change, const iam_space *space, lpx_arena *arena,
@@ -408,7 +422,7 @@ lpx_err iam_change_apply(iam_member *member, const iam_change *change, const iam
 
 /* Who sees what. */
 
-static bool has_right(const rpc_principal *who, unsigned right)
+bool iam_has_right(const rpc_principal *who, unsigned right)
 {
     return who->subject == RPC_ADMIN || (who->subject != RPC_ANONYMOUS && (who->rights >> right & 1) != 0);
 }
@@ -416,8 +430,28 @@ static bool has_right(const rpc_principal *who, unsigned right)
 iam_view iam_view_of(const rpc_principal *who, uint32_t net_id)
 {
     bool own = (who->subject == RPC_NETWORK || who->subject == RPC_TENANT) && who->net_id == net_id;
-    return (iam_view){.contacts = own || has_right(who, IAM_RIGHT_READ_NETWORK_CONTACT),
-                      .secrets = has_right(who, IAM_RIGHT_READ_TARGET_AUTH)};
+    return (iam_view){.contacts = own || iam_has_right(who, IAM_RIGHT_READ_NETWORK_CONTACT),
+                      .secrets = iam_has_right(who, IAM_RIGHT_READ_TARGET_AUTH)};
+}
+
+iam_view iam_view_of_catalog(const rpc_principal *who)
+{
+    return (iam_view){.contacts = iam_has_right(who, IAM_RIGHT_READ_NETWORK_CONTACT)};
+}
+
+lpx_err iam_member_own(const rpc_principal *who, uint32_t net_id, lpx_str tenant_id, const char *at, lpx_note *note)
+{
+    LPX_TRY(iam_member_id_check(net_id, tenant_id.len > 0 ? tenant_id.ptr : NULL, at, note));
+    if (who->subject != RPC_NETWORK && who->subject != RPC_TENANT) {
+        return LPX_SUCCESS;
+    }
+    if (net_id != who->net_id) {
+        return lpx_fail(note, RPC_NOT_OWN, "%snet_id must be %06X with these credentials.", at, (unsigned)who->net_id);
+    }
+    if (who->subject == RPC_TENANT && !lpx_str_is(tenant_id, who->tenant_id)) {
+        return lpx_fail(note, RPC_NOT_OWN, "%stenant_id must be \"%s\" with these credentials.", at, who->tenant_id);
+    }
+    return LPX_SUCCESS;
 }
 
 /* API keys. */
@@ -456,6 +490,13 @@ static const char *right_name(uint64_t mask)
         }
     }
     return "a right";
+}
+
+uint64_t iam_key_first_rights(const rpc_principal *who)
+{
+    const uint64_t contacts = BIT(PB__V3__RIGHT__READ_NETWORK_CONTACT) | BIT(PB__V3__RIGHT__READ_JOIN_SERVER_CONTACT);
+    uint64_t rights = network_rights & ~contacts;
+    return who->subject == RPC_ADMIN ? rights : rights & who->rights;
 }
 
 lpx_err iam_key_allowed(const rpc_principal *who, uint64_t rights, lpx_str cluster_id, lpx_note *note)

@@ -16,6 +16,9 @@
 bool iam_text_equal_fold(lpx_str a, lpx_str b);
 /** Does text hold part, but for the case of A to Z? An empty part is in every text. */
 bool iam_text_contains_fold(lpx_str text, lpx_str part);
+/** Is a text short enough and without control characters? The field's name in notes is at and field together.
+ * @err INVALID_ARGUMENT: IAM_BAD_TEXT */
+LPX_RESULT iam_text_check(lpx_str text, size_t max, const char *at, const char *field, lpx_note *note);
 /** Rows that a page has at most: limit 0 is the default, larger ones are cut. */
 uint32_t iam_page_limit(uint32_t limit);
 
@@ -77,6 +80,9 @@ typedef struct iam_space {
 /** Do the member or the networks that it represents have exactly these addresses? */
 bool iam_space_has(const iam_space *space, lw_devaddr_prefix addresses);
 
+/** Does this network delegate to the one of the space? */
+bool iam_space_represents(const iam_space *space, uint32_t net_id);
+
 /** All fields of a new network as a change. */
 iam_change iam_change_of_network(const Pb__V3__Network *network);
 /** All fields of a new tenant as a change. */
@@ -111,10 +117,26 @@ LPX_RESULT iam_change_apply(iam_member *member, const iam_change *change, const 
 LPX_RESULT iam_blocks_fit(const iam_change *change, const iam_space *space, lpx_arena *arena, iam_block **out,
                           size_t *count, lpx_note *note);
 
+/** Names of a contact's fields, for notes. */
+typedef struct iam_contact_names {
+    const char *name, *email, *url;
+} iam_contact_names;
+
+/** Names of the two contacts that members and Join Servers have. */
+extern const iam_contact_names iam_admin_names, iam_tech_names;
+
+/** A contact of a request; NULL clears it. @err INVALID_ARGUMENT: IAM_BAD_TEXT */
+LPX_RESULT iam_contact_read(const Pb__V3__ContactInfo *in, const char *at, const iam_contact_names *names,
+                            iam_contact *out, lpx_note *note);
+
+/** A target of a request, checked and serialised. @param field its name, for notes
+ * @err as iam_target_check, RESOURCE_EXHAUSTED: BASE_NO_MEMORY */
+LPX_RESULT iam_target_read(const Pb__V3__Target *target, const char *field, lpx_arena *arena, lpx_bytes *out,
+                           lpx_note *note);
 /** Is a target usable? @param field its name, for the note @err INVALID_ARGUMENT: IAM_BAD_TARGET, LW_NETID_INVALID */
 LPX_RESULT iam_target_check(const Pb__V3__Target *target, const char *field, lpx_note *note);
 
-/** What a caller may see of a member. */
+/** What a caller may see of a member, or of a Join Server. */
 typedef struct iam_view {
     bool contacts, secrets;
 } iam_view;
@@ -122,6 +144,29 @@ typedef struct iam_view {
 /** Contacts: administrators, READ_NETWORK_CONTACT, and of one's own network. Secrets of targets: administrators and
  * READ_TARGET_AUTH. */
 iam_view iam_view_of(const rpc_principal *who, uint32_t net_id);
+
+/** What a caller may see of a member in the catalog: contacts by right alone, targets never. */
+iam_view iam_view_of_catalog(const rpc_principal *who);
+
+/** Does the caller have this right? An administrator has all. */
+bool iam_has_right(const rpc_principal *who, unsigned right);
+
+/** May the caller speak for this member? Administrators and clusters for all, a network for its tenants too.
+ * @param at  what stands before field names in notes
+ * @err PERMISSION_DENIED: RPC_NOT_OWN; INVALID_ARGUMENT: LW_NETID_INVALID, LW_TENANT_ID_INVALID */
+LPX_RESULT iam_member_own(const rpc_principal *who, uint32_t net_id, lpx_str tenant_id, const char *at, lpx_note *note);
+
+/** A network or tenant as the catalog shows it. NULL when memory is short. */
+Pb__V3__NetworkOrTenant *iam_member_to_catalog(const iam_member *member, iam_view view, lpx_arena *arena);
+
+/* Pieces of messages. Each answers false when memory is short. */
+
+/** Text as a message has it. */
+bool iam_put_text(lpx_str text, lpx_arena *arena, char **out);
+/** A contact; an empty one is absent, as clients expect of one that was cleared. */
+bool iam_put_contact(const iam_contact *contact, lpx_arena *arena, Pb__V3__ContactInfo **out);
+/** A stored target. Without secrets it shows where, and not how to get in. */
+bool iam_put_target(lpx_bytes stored, bool secrets, lpx_arena *arena, Pb__V3__Target **out);
 
 /** A network as message; represents is copied. NULL: memory is short or the stored target is not readable. */
 Pb__V3__Network *iam_member_to_network(const iam_member *member, const iam_space *space, iam_view view,
@@ -132,10 +177,18 @@ Pb__V3__Tenant *iam_member_to_tenant(const iam_member *member, iam_view view, lp
 /* API keys. */
 
 enum { IAM_KEY_REQUESTED = 0, IAM_KEY_APPROVED = 1, IAM_KEY_REJECTED = 2 };
-enum { IAM_RIGHT_READ_NETWORK_CONTACT = 1, IAM_RIGHT_READ_TARGET_AUTH = 6 };
+enum {
+    IAM_RIGHT_READ_NETWORK_CONTACT = 1,
+    IAM_RIGHT_READ_TARGET_AUTH = 6,
+    IAM_RIGHT_READ_JOIN_SERVER_CONTACT = 13,
+};
 
-/** An API key of a network or tenant, as stored, without its secret. */
+/** Whose a key is; numbers as stored. */
+typedef enum iam_key_kind { IAM_KEY_OF_NETWORK = 0, IAM_KEY_OF_CLUSTER = 1 } iam_key_kind;
+
+/** An API key as stored, without its secret. */
 typedef struct iam_key {
+    iam_key_kind kind;
     lpx_str key_id, tenant_id, cluster_id;
     uint32_t net_id;
     uint64_t rights;
@@ -160,6 +213,7 @@ LPX_RESULT iam_secret_check(lpx_str secret, lpx_note *note);
 
 /** Which keys a list holds; what has no has_ does not narrow. */
 typedef struct iam_key_filter {
+    iam_key_kind kind;
     bool has_net_id, has_tenant_id, has_cluster_id;
     uint32_t net_id;
     lpx_str tenant_id, cluster_id;
@@ -170,8 +224,14 @@ typedef struct iam_key_filter {
 LPX_RESULT iam_key_filter_of(const Pb__Iam__V2__ListNetworkAPIKeysRequest *request, const rpc_principal *who,
                              iam_key_filter *out, lpx_note *note);
 
-/** A key as message, without secret. NULL when memory is short. */
+/** Rights of a key that is made by the first generation of the API, whose request names none: those that a network gets
+ * which registers itself, as far as the caller has them. */
+uint64_t iam_key_first_rights(const rpc_principal *who);
+
+/** A key of a network or tenant as message, without secret. NULL when memory is short. */
 Pb__V3__NetworkAPIKey *iam_key_to_message(const iam_key *key, lpx_arena *arena);
+/** A key of a cluster as message, without secret. NULL when memory is short. */
+Pb__V3__ClusterAPIKey *iam_key_to_cluster_message(const iam_key *key, lpx_arena *arena);
 
 /** Token bucket as one number: the time at which the bucket would be full again. Refills one token per interval, holds
  * burst of them. A clock that went back does not block it for longer than an empty bucket takes to fill.

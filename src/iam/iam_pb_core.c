@@ -88,14 +88,13 @@ iam_change iam_change_of_tenant_update(const Pb__Iam__V1__UpdateTenantRequest *r
 
 /* Answers. Each maker answers NULL, or false, when memory is short. */
 
-static bool put_text(lpx_str text, lpx_arena *arena, char **out)
+bool iam_put_text(lpx_str text, lpx_arena *arena, char **out)
 {
     *out = lpx_arena_cstr(arena, text);
     return *out != NULL;
 }
 
-/* An empty contact is absent, as clients expect of one that was cleared. */
-static bool put_contact(const iam_contact *contact, lpx_arena *arena, Pb__V3__ContactInfo **out)
+bool iam_put_contact(const iam_contact *contact, lpx_arena *arena, Pb__V3__ContactInfo **out)
 {
     if (contact->name.len == 0 && contact->email.len == 0 && contact->url.len == 0) {
         *out = NULL;
@@ -107,8 +106,8 @@ static bool put_contact(const iam_contact *contact, lpx_arena *arena, Pb__V3__Co
         return false;
     }
     pb__v3__contact_info__init(info);
-    return put_text(contact->name, arena, &info->name) && put_text(contact->email, arena, &info->email) &&
-           put_text(contact->url, arena, &info->url);
+    return iam_put_text(contact->name, arena, &info->name) && iam_put_text(contact->email, arena, &info->email) &&
+           iam_put_text(contact->url, arena, &info->url);
 }
 
 static bool put_block(const iam_block *block, lpx_arena *arena, Pb__V3__DevAddrBlock **out)
@@ -124,7 +123,7 @@ static bool put_block(const iam_block *block, lpx_arena *arena, Pb__V3__DevAddrB
     prefix->length = block->prefix.length;
     message->prefix = prefix;
     *out = message;
-    return put_text(block->cluster_id, arena, &message->home_network_cluster_id);
+    return iam_put_text(block->cluster_id, arena, &message->home_network_cluster_id);
 }
 
 static bool put_blocks(const iam_member *member, lpx_arena *arena, Pb__V3__DevAddrBlock ***out, size_t *count)
@@ -143,15 +142,10 @@ static bool put_blocks(const iam_member *member, lpx_arena *arena, Pb__V3__DevAd
     return true;
 }
 
-/* Without the right to see secrets a target shows where, and not how to get in. */
-static bool put_target(const iam_member *member, bool secrets, lpx_arena *arena, Pb__V3__Target **out)
+bool iam_put_target(lpx_bytes stored, bool secrets, lpx_arena *arena, Pb__V3__Target **out)
 {
-    *out = NULL;
-    if (!member->has_target) {
-        return true;
-    }
     ProtobufCMessage *message;
-    if (lpx_failed(pb_decode(&pb__v3__target__descriptor, member->target, arena, &message, NULL))) {
+    if (lpx_failed(pb_decode(&pb__v3__target__descriptor, stored, arena, &message, NULL))) {
         return false;
     }
     Pb__V3__Target *target = (Pb__V3__Target *)message;
@@ -161,6 +155,12 @@ static bool put_target(const iam_member *member, bool secrets, lpx_arena *arena,
     }
     *out = target;
     return true;
+}
+
+static bool put_target(const iam_member *member, bool secrets, lpx_arena *arena, Pb__V3__Target **out)
+{
+    *out = NULL;
+    return !member->has_target || iam_put_target(member->target, secrets, arena, out);
 }
 
 static bool put_delegated(const iam_member *member, lpx_arena *arena, Google__Protobuf__UInt32Value **out)
@@ -203,14 +203,14 @@ Pb__V3__Network *iam_member_to_network(const iam_member *member, const iam_space
     pb__v3__network__init(n);
     n->net_id = member->net_id;
     n->listed = member->listed;
-    bool ok = put_text(member->authority, arena, &n->authority) && put_text(member->name, arena, &n->name) &&
+    bool ok = iam_put_text(member->authority, arena, &n->authority) && iam_put_text(member->name, arena, &n->name) &&
               put_blocks(member, arena, &n->dev_addr_blocks, &n->n_dev_addr_blocks) &&
               put_target(member, view.secrets, arena, &n->target) &&
               put_delegated(member, arena, &n->delegated_net_id) &&
               put_represented(space, arena, &n->represents_net_ids, &n->n_represents_net_ids);
     if (ok && view.contacts) {
-        ok = put_contact(&member->admin, arena, &n->administrative_contact) &&
-             put_contact(&member->tech, arena, &n->technical_contact);
+        ok = iam_put_contact(&member->admin, arena, &n->administrative_contact) &&
+             iam_put_contact(&member->tech, arena, &n->technical_contact);
     }
     return ok ? n : NULL;
 }
@@ -224,15 +224,44 @@ Pb__V3__Tenant *iam_member_to_tenant(const iam_member *member, iam_view view, lp
     pb__v3__tenant__init(t);
     t->net_id = member->net_id;
     t->listed = member->listed;
-    bool ok = put_text(member->tenant_id, arena, &t->tenant_id) && put_text(member->authority, arena, &t->authority) &&
-              put_text(member->name, arena, &t->name) &&
+    bool ok = iam_put_text(member->tenant_id, arena, &t->tenant_id) &&
+              iam_put_text(member->authority, arena, &t->authority) && iam_put_text(member->name, arena, &t->name) &&
               put_blocks(member, arena, &t->dev_addr_blocks, &t->n_dev_addr_blocks) &&
               put_target(member, view.secrets, arena, &t->target);
     if (ok && view.contacts) {
-        ok = put_contact(&member->admin, arena, &t->administrative_contact) &&
-             put_contact(&member->tech, arena, &t->technical_contact);
+        ok = iam_put_contact(&member->admin, arena, &t->administrative_contact) &&
+             iam_put_contact(&member->tech, arena, &t->technical_contact);
     }
     return ok ? t : NULL;
+}
+
+/* The catalog shows who somebody is and which addresses are theirs, and not how they are reached. */
+static iam_member for_catalog(const iam_member *member)
+{
+    iam_member shown = *member;
+    shown.authority = LPX_STR("");
+    shown.has_target = false;
+    shown.delegated = false;
+    return shown;
+}
+
+Pb__V3__NetworkOrTenant *iam_member_to_catalog(const iam_member *member, iam_view view, lpx_arena *arena)
+{
+    const iam_space none = {.net_id = member->net_id};
+    iam_member shown = for_catalog(member);
+    Pb__V3__NetworkOrTenant *either = lpx_arena_get(arena, sizeof *either);
+    if (either == NULL) {
+        return NULL;
+    }
+    pb__v3__network_or_tenant__init(either);
+    if (member->tenant_id.len == 0) {
+        either->value_case = PB__V3__NETWORK_OR_TENANT__VALUE_NETWORK;
+        either->network = iam_member_to_network(&shown, &none, view, arena);
+        return either->network != NULL ? either : NULL;
+    }
+    either->value_case = PB__V3__NETWORK_OR_TENANT__VALUE_TENANT;
+    either->tenant = iam_member_to_tenant(&shown, view, arena);
+    return either->tenant != NULL ? either : NULL;
 }
 
 static bool put_rights(uint64_t mask, lpx_arena *arena, Pb__V3__Right **out, size_t *count)
@@ -279,8 +308,22 @@ Pb__V3__NetworkAPIKey *iam_key_to_message(const iam_key *key, lpx_arena *arena)
     pb__v3__network_apikey__init(k);
     k->net_id = key->net_id;
     k->state = (Pb__V3__APIKeyState)key->state;
-    bool ok = put_text(key->key_id, arena, &k->key_id) && put_text(key->tenant_id, arena, &k->tenant_id) &&
-              put_text(key->cluster_id, arena, &k->cluster_id) &&
+    bool ok = iam_put_text(key->key_id, arena, &k->key_id) && iam_put_text(key->tenant_id, arena, &k->tenant_id) &&
+              iam_put_text(key->cluster_id, arena, &k->cluster_id) &&
+              put_rights(key->rights, arena, &k->rights, &k->n_rights) &&
+              put_time(key->used, key->authenticated_at, arena, &k->authenticated_at);
+    return ok ? k : NULL;
+}
+
+Pb__V3__ClusterAPIKey *iam_key_to_cluster_message(const iam_key *key, lpx_arena *arena)
+{
+    Pb__V3__ClusterAPIKey *k = lpx_arena_get(arena, sizeof *k);
+    if (k == NULL) {
+        return NULL;
+    }
+    pb__v3__cluster_apikey__init(k);
+    k->state = (Pb__V3__APIKeyState)key->state;
+    bool ok = iam_put_text(key->key_id, arena, &k->key_id) && iam_put_text(key->cluster_id, arena, &k->cluster_id) &&
               put_rights(key->rights, arena, &k->rights, &k->n_rights) &&
               put_time(key->used, key->authenticated_at, arena, &k->authenticated_at);
     return ok ? k : NULL;

@@ -193,6 +193,7 @@ static void network_updates_clear(void **state)
     Pb__Iam__V1__CreateNetworkRequest create = PB__IAM__V1__CREATE_NETWORK_REQUEST__INIT;
     create.network = &network;
     fixture_ask(f, NETWORKS "CreateNetwork", &test_admin, &create);
+    fixture_network(f, 0x14, "Representative");
     Pb__Iam__V1__UpdateNetworkRequest update = PB__IAM__V1__UPDATE_NETWORK_REQUEST__INIT;
     Pb__V3__ContactInfoValue no_contact = PB__V3__CONTACT_INFO_VALUE__INIT;
     Pb__Iam__V1__TargetValue no_target = PB__IAM__V1__TARGET_VALUE__INIT;

@@ -1,15 +1,10 @@
-/* NetworkRegistry and TenantRegistry: requests to decisions and rows. Who may call at all, and for which network, was
- * decided before (rpc/authz.c). */
-#include "codec/pb/pb.h"
-#include "iam/iam_core.h"
-#include "iam/iam_priv.h"
-#include "iam/iam_store.h"
-#include "lpx_reasons.h"
+/* NetworkRegistry, TenantRegistry and authorities: requests to decisions and rows. Who may call at all, and for which
+ * network, was decided before (rpc/authz.c). */
+#include "iam/iam_rpc_kit.h"
+#include "lpx_iam_v1_iam.pb-c.h"
 
-#define NO_MEMORY lpx_err_of(BASE_NO_MEMORY)
-
-/* Request of this type. */
-#define REQUEST(type, txn) ((const type *)(const void *)(txn)->request)
+#define NETWORKS "/org.packetbroker.iam.v1.NetworkRegistry/"
+#define TENANTS "/org.packetbroker.iam.v1.TenantRegistry/"
 
 static lpx_err network_unknown(uint32_t net_id, lpx_note *note)
 {
@@ -22,7 +17,7 @@ static lpx_err tenant_unknown(uint32_t net_id, const char *tenant_id, lpx_note *
                     (unsigned)net_id);
 }
 
-static lpx_err member_unknown(const iam_member *id, lpx_note *note)
+lpx_err iam_member_unknown(const iam_member *id, lpx_note *note)
 {
     return id->tenant_id.len == 0 ? network_unknown(id->net_id, note)
                                   : tenant_unknown(id->net_id, id->tenant_id.ptr, note);
@@ -35,7 +30,37 @@ static lpx_err get_member(store_tx *tx, rpc_txn *txn, iam_member *out)
 {
     bool found;
     LPX_TRY(iam_store_member_get(tx, out->net_id, out->tenant_id, txn->arena, out, &found));
-    return found ? LPX_SUCCESS : member_unknown(out, &txn->note);
+    return found ? LPX_SUCCESS : iam_member_unknown(out, &txn->note);
+}
+
+/* Who represents a network must be there, must not be represented by it in turn, and has only so many. */
+static lpx_err check_delegation(store_tx *tx, rpc_txn *txn, const iam_member *member, const iam_change *change)
+{
+    uint32_t to = member->delegated_net_id;
+    bool found, circle;
+    iam_space space;
+    if (!change->has_delegated || !member->delegated) {
+        return LPX_SUCCESS;
+    }
+    LPX_TRY(iam_store_member_exists(tx, to, LPX_STR(""), &found));
+    if (!found) {
+        return lpx_fail(&txn->note, IAM_BAD_DELEGATION,
+                        "%sdelegated_net_id is %06X, which is not registered: register it first.", change->at,
+                        (unsigned)to);
+    }
+    LPX_TRY(iam_store_delegates_to(tx, to, member->net_id, &circle));
+    if (circle) {
+        return lpx_fail(&txn->note, IAM_BAD_DELEGATION,
+                        "%sdelegated_net_id is %06X, which delegates to %06X itself, directly or through others.",
+                        change->at, (unsigned)to, (unsigned)member->net_id);
+    }
+    LPX_TRY(iam_store_space(tx, to, txn->arena, &space));
+    if (space.represented_count >= IAM_MAX_REPRESENTED && !iam_space_represents(&space, member->net_id)) {
+        return lpx_fail(&txn->note, IAM_BAD_DELEGATION,
+                        "%sdelegated_net_id is %06X, which represents %d networks already; it can have no more.",
+                        change->at, (unsigned)to, (int)IAM_MAX_REPRESENTED);
+    }
+    return LPX_SUCCESS;
 }
 
 /* Blocks of a network that no longer represents another lie in foreign addresses: drop them, unless others that it
@@ -71,6 +96,7 @@ static lpx_err update_member(store_tx *tx, rpc_txn *txn, iam_member *id, const i
     LPX_TRY(iam_store_space(tx, id->net_id, txn->arena, &space));
     iam_member changed = *id;
     LPX_TRY(iam_change_apply(&changed, change, &space, txn->arena, &txn->note));
+    LPX_TRY(check_delegation(tx, txn, &changed, change));
     return write_member(tx, txn, id, &changed, change);
 }
 
@@ -79,7 +105,7 @@ static lpx_err set_listed(store_tx *tx, rpc_txn *txn, const iam_member *id, bool
     bool found;
     LPX_TRY(iam_store_listed_set(tx, id->net_id, id->tenant_id, listed, txn->now, &found));
     if (!found) {
-        return member_unknown(id, &txn->note);
+        return iam_member_unknown(id, &txn->note);
     }
     store_touch(tx, STORE_TOPIC_NETWORKS);
     return LPX_SUCCESS;
@@ -92,14 +118,16 @@ static lpx_err delete_member(store_tx *tx, rpc_txn *txn, iam_member *id)
         return lpx_fail(&txn->note, IAM_FIELD_FORBIDDEN,
                         "This member is managed by its authority: only an administrator can delete it.");
     }
-    bool found;
-    LPX_TRY(iam_store_member_delete(tx, id->net_id, id->tenant_id, &found));
+    LPX_TRY(iam_store_member_delete(tx, id->net_id, id->tenant_id, txn->now));
     if (id->delegated) {
         LPX_TRY(end_representation(tx, txn, id->delegated_net_id, id->net_id));
     }
-    store_touch(tx, STORE_TOPIC_NETWORKS);
-    store_touch(tx, STORE_TOPIC_POLICIES);
-    store_touch(tx, STORE_TOPIC_KEYS);
+    static const store_topic touched[] = {STORE_TOPIC_NETWORKS,     STORE_TOPIC_POLICIES, STORE_TOPIC_KEYS,
+                                          STORE_TOPIC_JOIN_SERVERS, STORE_TOPIC_SETTINGS, STORE_TOPIC_VISIBILITIES,
+                                          STORE_TOPIC_CERTIFICATES};
+    for (size_t i = 0; i < sizeof touched / sizeof touched[0]; i++) {
+        store_touch(tx, touched[i]);
+    }
     return LPX_SUCCESS;
 }
 
@@ -107,6 +135,7 @@ static lpx_err create_member(store_tx *tx, rpc_txn *txn, iam_member *member, con
 {
     LPX_TRY(iam_store_space(tx, member->net_id, txn->arena, space));
     LPX_TRY(iam_change_apply(member, change, space, txn->arena, &txn->note));
+    LPX_TRY(check_delegation(tx, txn, member, change));
     bool made;
     LPX_TRY(iam_store_member_insert(tx, member, txn->now, &made));
     if (!made) {
@@ -118,6 +147,27 @@ static lpx_err create_member(store_tx *tx, rpc_txn *txn, iam_member *member, con
     }
     store_touch(tx, STORE_TOPIC_NETWORKS);
     return LPX_SUCCESS;
+}
+
+/* Pages. */
+
+lpx_err iam_walk_begin(rpc_txn *txn, const char *method, const ProtobufCMessage *query, uint32_t offset, rpc_walk *walk,
+                       iam_page *page)
+{
+    LPX_TRY(rpc_walk_begin(iam_walks(txn), txn, method, query, offset, walk));
+    page->after_net_id = walk->resumed ? walk->after.number : -1;
+    page->after_tenant_id = walk->resumed ? lpx_str_of(walk->after.text) : LPX_STR("");
+    page->skip = walk->skip;
+    return LPX_SUCCESS;
+}
+
+uint32_t iam_walk_end(rpc_txn *txn, const rpc_walk *walk, const iam_member *members, size_t count, uint32_t behind)
+{
+    rpc_place last = {.number = 0};
+    if (count > 0) {
+        last = rpc_place_of(members[count - 1].net_id, members[count - 1].tenant_id);
+    }
+    return rpc_walk_end(iam_walks(txn), txn, walk, count, behind, &last);
 }
 
 /* NetworkRegistry. */
@@ -152,16 +202,19 @@ static lpx_err list_networks(store_tx *tx, rpc_txn *txn)
         .only_one = txn->who->subject == RPC_NETWORK,
         .net_id = txn->who->net_id,
         .filter = {.id_contains = LPX_STR(""), .name_contains = pb_str(in->name_contains)},
-        .offset = in->offset,
         .limit = iam_page_limit(in->limit),
     };
+    Pb__Iam__V1__ListNetworksRequest query = *in;
+    query.offset = query.limit = 0;
+    rpc_walk walk;
     iam_member *members;
     iam_space *spaces;
     size_t count;
-    uint32_t total;
-    LPX_TRY(iam_store_members(tx, &page, txn->arena, &members, &count, &total));
+    uint32_t behind;
+    LPX_TRY(iam_walk_begin(txn, NETWORKS "ListNetworks", &query.base, in->offset, &walk, &page));
+    LPX_TRY(iam_store_members(tx, &page, txn->arena, &members, &count, &behind));
     LPX_TRY(iam_store_spaces(tx, members, count, txn->arena, &spaces));
-    return put_networks(txn, members, spaces, count, total);
+    return put_networks(txn, members, spaces, count, iam_walk_end(txn, &walk, members, count, behind));
 }
 
 static lpx_err create_network(store_tx *tx, rpc_txn *txn)
@@ -260,14 +313,17 @@ static lpx_err list_tenants(store_tx *tx, rpc_txn *txn)
         .tenants = true,
         .net_id = in->net_id,
         .filter = {.id_contains = pb_str(in->tenant_id_contains), .name_contains = pb_str(in->name_contains)},
-        .offset = in->offset,
         .limit = iam_page_limit(in->limit),
     };
+    Pb__Iam__V1__ListTenantsRequest query = *in;
+    query.offset = query.limit = 0;
+    rpc_walk walk;
     iam_member *members;
     size_t count;
-    uint32_t total;
-    LPX_TRY(iam_store_members(tx, &page, txn->arena, &members, &count, &total));
-    return put_tenants(txn, members, count, total);
+    uint32_t behind;
+    LPX_TRY(iam_walk_begin(txn, TENANTS "ListTenants", &query.base, in->offset, &walk, &page));
+    LPX_TRY(iam_store_members(tx, &page, txn->arena, &members, &count, &behind));
+    return put_tenants(txn, members, count, iam_walk_end(txn, &walk, members, count, behind));
 }
 
 static lpx_err create_tenant(store_tx *tx, rpc_txn *txn)
@@ -340,10 +396,23 @@ static lpx_err delete_tenant(store_tx *tx, rpc_txn *txn)
     return delete_member(tx, txn, &id);
 }
 
+/* Authorities. */
+
+static lpx_err set_authority(store_tx *tx, rpc_txn *txn)
+{
+    const Lpx__Iam__V1__SetAuthorityRequest *in = REQUEST(Lpx__Iam__V1__SetAuthorityRequest, txn);
+    iam_member member = {.net_id = in->net_id, .tenant_id = pb_str(in->tenant_id)};
+    LPX_TRY(iam_member_id_check(in->net_id, member.tenant_id.len > 0 ? in->tenant_id : NULL, "", &txn->note));
+    LPX_TRY(iam_text_check(pb_str(in->authority), IAM_AUTHORITY_MAX_BYTES, "", "authority", &txn->note));
+    LPX_TRY(get_member(tx, txn, &member));
+    member.authority = pb_str(in->authority);
+    LPX_TRY(iam_store_member_update(tx, &member, txn->now));
+    store_touch(tx, STORE_TOPIC_NETWORKS);
+    return LPX_SUCCESS;
+}
+
 /* Table. */
 
-#define NETWORKS "/org.packetbroker.iam.v1.NetworkRegistry/"
-#define TENANTS "/org.packetbroker.iam.v1.TenantRegistry/"
 #define EMPTY &google__protobuf__empty__descriptor
 
 void iam_rpc_methods(iam *service)
@@ -409,8 +478,11 @@ void iam_rpc_methods(iam *service)
          .out = EMPTY,
          .flavour = RPC_WRITE,
          .txn = delete_tenant},
+        {.path = "/lpx.iam.v1.AuthorityManager/SetAuthority",
+         .in = &lpx__iam__v1__set_authority_request__descriptor,
+         .out = EMPTY,
+         .flavour = RPC_WRITE,
+         .txn = set_authority},
     };
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        iam_method_add(service, &methods[i]);
-    }
+    iam_methods_add(service, methods, sizeof methods / sizeof methods[0]);
 }

@@ -3,22 +3,9 @@
 #include "iam/limits.h"
 #include "lpx_reasons.h"
 
-/* Columns of a member, in the order in which read_member takes them. */
-#define CONTACTS "admin_name, admin_email, admin_url, tech_name, tech_email, tech_url"
-#define NETWORK_COLUMNS "net_id, '', authority, name, " CONTACTS ", listed, target, delegated_net_id"
-#define TENANT_COLUMNS "net_id, tenant_id, authority, name, " CONTACTS ", listed, target, NULL"
-
-enum {
-    COL_NET_ID,
-    COL_TENANT_ID,
-    COL_AUTHORITY,
-    COL_NAME,
-    COL_ADMIN,
-    COL_TECH = COL_ADMIN + 3,
-    COL_LISTED = COL_TECH + 3,
-    COL_TARGET,
-    COL_DELEGATED,
-};
+#define CONTACTS IAM_CONTACT_COLUMNS
+#define NETWORK_COLUMNS IAM_NETWORK_COLUMNS
+#define TENANT_COLUMNS IAM_TENANT_COLUMNS
 
 static lpx_bytes copy(lpx_bytes bytes, lpx_arena *arena, bool *ok)
 {
@@ -32,29 +19,33 @@ lpx_str iam_store_col(store_rows *rows, unsigned column, lpx_arena *arena, bool 
     return lpx_bytes_str(copy(lpx_str_bytes(store_col_text(rows, column)), arena, ok));
 }
 
-static iam_contact read_contact(store_rows *rows, unsigned first, lpx_arena *arena, bool *ok)
+lpx_bytes iam_store_col_bytes(store_rows *rows, unsigned column, lpx_arena *arena, bool *ok)
+{
+    return copy(store_col_blob(rows, column), arena, ok);
+}
+
+iam_contact iam_store_contact(store_rows *rows, unsigned first, lpx_arena *arena, bool *ok)
 {
     return (iam_contact){.name = iam_store_col(rows, first, arena, ok),
                          .email = iam_store_col(rows, first + 1, arena, ok),
                          .url = iam_store_col(rows, first + 2, arena, ok)};
 }
 
-/* The present row without blocks. @return false when memory is short */
-static bool read_member(store_rows *rows, lpx_arena *arena, iam_member *out)
+bool iam_store_read_member(store_rows *rows, lpx_arena *arena, iam_member *out)
 {
     bool ok = true;
     *out = (iam_member){
-        .net_id = (uint32_t)store_col_int(rows, COL_NET_ID),
-        .tenant_id = iam_store_col(rows, COL_TENANT_ID, arena, &ok),
-        .authority = iam_store_col(rows, COL_AUTHORITY, arena, &ok),
-        .name = iam_store_col(rows, COL_NAME, arena, &ok),
-        .admin = read_contact(rows, COL_ADMIN, arena, &ok),
-        .tech = read_contact(rows, COL_TECH, arena, &ok),
-        .listed = store_col_int(rows, COL_LISTED) != 0,
-        .has_target = !store_col_null(rows, COL_TARGET),
-        .target = copy(store_col_blob(rows, COL_TARGET), arena, &ok),
-        .delegated = !store_col_null(rows, COL_DELEGATED),
-        .delegated_net_id = (uint32_t)store_col_int(rows, COL_DELEGATED),
+        .net_id = (uint32_t)store_col_int(rows, IAM_COL_NET_ID),
+        .tenant_id = iam_store_col(rows, IAM_COL_TENANT_ID, arena, &ok),
+        .authority = iam_store_col(rows, IAM_COL_AUTHORITY, arena, &ok),
+        .name = iam_store_col(rows, IAM_COL_NAME, arena, &ok),
+        .admin = iam_store_contact(rows, IAM_COL_ADMIN, arena, &ok),
+        .tech = iam_store_contact(rows, IAM_COL_TECH, arena, &ok),
+        .listed = store_col_int(rows, IAM_COL_LISTED) != 0,
+        .has_target = !store_col_null(rows, IAM_COL_TARGET),
+        .target = copy(store_col_blob(rows, IAM_COL_TARGET), arena, &ok),
+        .delegated = !store_col_null(rows, IAM_COL_DELEGATED),
+        .delegated_net_id = (uint32_t)store_col_int(rows, IAM_COL_DELEGATED),
     };
     return ok;
 }
@@ -126,21 +117,30 @@ static bool take_blocks(store_rows *rows, iam_member *members, size_t count, lpx
     return ok;
 }
 
-/* Read the blocks of members, which are sorted and all networks or all tenants of one network. */
-static lpx_err read_blocks(store_tx *tx, iam_member *members, size_t count, lpx_arena *arena)
+static bool any_tenant(const iam_member *members, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count && !any; i++) {
+        any = members[i].tenant_id.len > 0;
+    }
+    return any;
+}
+
+lpx_err iam_store_blocks(store_tx *tx, iam_member *members, size_t count, lpx_arena *arena)
 {
     if (count == 0) {
         return LPX_SUCCESS;
     }
     const iam_member *first = &members[0];
     const iam_member *last = &members[count - 1];
-    const store_value range[] = {STORE_V_INT(first->net_id), STORE_V_INT(last->net_id), STORE_V_TEXT(first->tenant_id),
-                                 STORE_V_TEXT(last->tenant_id)};
+    const store_value range[] = {STORE_V_INT(first->net_id), STORE_V_TEXT(first->tenant_id), STORE_V_INT(last->net_id),
+                                 STORE_V_TEXT(last->tenant_id), STORE_V_INT(any_tenant(members, count))};
     store_rows *rows;
     LPX_TRY(store_query(tx,
-                        BLOCK_QUERY "WHERE net_id >= ?1 AND net_id <= ?2 AND tenant_id >= ?3 AND tenant_id <= ?4 "
+                        BLOCK_QUERY "WHERE net_id >= ?1 AND net_id <= ?3 AND (net_id > ?1 OR tenant_id >= ?2) "
+                                    "AND (net_id < ?3 OR tenant_id <= ?4) AND (?5 <> 0 OR tenant_id = '') "
                                     "ORDER BY net_id, tenant_id, position",
-                        range, 4, &rows));
+                        range, 5, &rows));
     bool ok = take_blocks(rows, members, count, arena);
     LPX_TRY(store_rows_close(&rows));
     return ok ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
@@ -195,13 +195,13 @@ lpx_err iam_store_member_get(store_tx *tx, uint32_t net_id, lpx_str tenant_id, l
     }
     iam_member member = {.net_id = net_id};
     bool there = store_next(rows);
-    bool ok = !there || read_member(rows, arena, &member);
+    bool ok = !there || iam_store_read_member(rows, arena, &member);
     LPX_TRY(store_rows_close(&rows));
     if (!ok) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
     if (there) {
-        LPX_TRY(read_blocks(tx, &member, 1, arena));
+        LPX_TRY(iam_store_blocks(tx, &member, 1, arena));
         *out = member;
     }
     *found = there;
@@ -296,35 +296,43 @@ lpx_err iam_store_listed_set(store_tx *tx, uint32_t net_id, lpx_str tenant_id, b
     return LPX_SUCCESS;
 }
 
-/* What goes with a network, and with a tenant; the row of the member itself is last. */
-static const char *const network_deletes[] = {
-    "DELETE FROM routing_policies WHERE forwarder_net_id = ?1",
-    "DELETE FROM routing_policies WHERE home_network_net_id = ?1 AND is_default = 0",
-    "DELETE FROM api_keys WHERE kind = 0 AND net_id = ?1",
-    "DELETE FROM dev_addr_blocks WHERE net_id = ?1",
-    "DELETE FROM tenants WHERE net_id = ?1",
-    "DELETE FROM networks WHERE net_id = ?1",
-};
-static const char *const tenant_deletes[] = {
-    "DELETE FROM routing_policies WHERE forwarder_net_id = ?1 AND forwarder_tenant_id = ?2",
-    "DELETE FROM routing_policies WHERE home_network_net_id = ?1 AND home_network_tenant_id = ?2 AND is_default = 0",
-    "DELETE FROM api_keys WHERE kind = 0 AND net_id = ?1 AND tenant_id = ?2",
-    "DELETE FROM dev_addr_blocks WHERE net_id = ?1 AND tenant_id = ?2",
-    "DELETE FROM tenants WHERE net_id = ?1 AND tenant_id = ?2",
+/* What goes with a member. ?1 its network, ?2 1 when only the tenant ?3 of it goes; ?4 now. What others decided for
+ * themselves stays: their settings may go on refusing who comes back under this id. Certificates are revoked, so that
+ * they stay refused by name. Reports stay. */
+#define OF(net, tenant) net " = ?1 AND (?2 = 0 OR " tenant " = ?3)"
+
+static const char *const member_updates[] = {
+    "UPDATE join_servers SET fixed_net_id = NULL, fixed_tenant_id = '', fixed_cluster_id = '', updated_at = ?4 "
+    "WHERE " OF("fixed_net_id", "fixed_tenant_id"),
+    "UPDATE client_certificates SET revoked_at = ?4 "
+    "WHERE kind = 0 AND revoked_at IS NULL AND " OF("net_id", "tenant_id"),
+    "UPDATE networks SET delegated_net_id = NULL, updated_at = ?4 WHERE ?2 = 0 AND ?3 = '' AND delegated_net_id = ?1",
 };
 
-lpx_err iam_store_member_delete(store_tx *tx, uint32_t net_id, lpx_str tenant_id, bool *found)
+/* The row of the member itself is last. */
+static const char *const member_deletes[] = {
+    "DELETE FROM routing_policies WHERE " OF("forwarder_net_id", "forwarder_tenant_id"),
+    "DELETE FROM routing_policies WHERE is_default = 0 AND " OF("home_network_net_id", "home_network_tenant_id"),
+    "DELETE FROM gateway_visibilities WHERE " OF("forwarder_net_id", "forwarder_tenant_id"),
+    "DELETE FROM gateway_visibilities WHERE is_default = 0 AND " OF("home_network_net_id", "home_network_tenant_id"),
+    "DELETE FROM gateways WHERE " OF("forwarder_net_id", "forwarder_tenant_id"),
+    "DELETE FROM home_network_settings WHERE " OF("home_network_net_id", "home_network_tenant_id"),
+    "DELETE FROM api_keys WHERE kind = 0 AND " OF("net_id", "tenant_id"),
+    "DELETE FROM dev_addr_blocks WHERE " OF("net_id", "tenant_id"),
+    "DELETE FROM tenants WHERE " OF("net_id", "tenant_id"),
+    "DELETE FROM networks WHERE net_id = ?1 AND ?2 = 0 AND ?3 = ''",
+};
+
+lpx_err iam_store_member_delete(store_tx *tx, uint32_t net_id, lpx_str tenant_id, lpx_utc now)
 {
-    bool network = tenant_id.len == 0;
-    const char *const *deletes = network ? network_deletes : tenant_deletes;
-    size_t count =
-        network ? sizeof network_deletes / sizeof *network_deletes : sizeof tenant_deletes / sizeof *tenant_deletes;
-    const store_value id[] = {STORE_V_INT(net_id), STORE_V_TEXT(tenant_id)};
-    int64_t changed = 0;
-    for (size_t i = 0; i < count; i++) {
-        LPX_TRY(store_exec(tx, deletes[i], id, network ? 1 : 2, &changed));
+    const store_value values[] = {STORE_V_INT(net_id), STORE_V_INT(tenant_id.len > 0), STORE_V_TEXT(tenant_id),
+                                  STORE_V_INT(now.us)};
+    for (size_t i = 0; i < sizeof member_updates / sizeof member_updates[0]; i++) {
+        LPX_TRY(store_exec(tx, member_updates[i], values, 4, NULL));
     }
-    *found = changed > 0;
+    for (size_t i = 0; i < sizeof member_deletes / sizeof member_deletes[0]; i++) {
+        LPX_TRY(store_exec(tx, member_deletes[i], values, 3, NULL));
+    }
     return LPX_SUCCESS;
 }
 
@@ -349,6 +357,24 @@ lpx_err iam_store_space(store_tx *tx, uint32_t net_id, lpx_arena *arena, iam_spa
     return LPX_SUCCESS;
 }
 
+lpx_err iam_store_delegates_to(store_tx *tx, uint32_t from, uint32_t to, bool *out)
+{
+    uint32_t net_id = from;
+    bool there = true;
+    for (unsigned i = 0; there && net_id != to && i < IAM_MAX_DELEGATION_CHAIN; i++) {
+        const store_value id = STORE_V_INT(net_id);
+        store_rows *rows;
+        LPX_TRY(store_query(tx,
+                            "SELECT delegated_net_id FROM networks WHERE net_id = ?1 AND delegated_net_id IS NOT NULL",
+                            &id, 1, &rows));
+        there = store_next(rows);
+        net_id = there ? (uint32_t)store_col_int(rows, 0) : net_id;
+        LPX_TRY(store_rows_close(&rows));
+    }
+    *out = there;
+    return LPX_SUCCESS;
+}
+
 lpx_err iam_store_spaces(store_tx *tx, const iam_member *networks, size_t count, lpx_arena *arena, iam_space **out)
 {
     iam_space *spaces = lpx_arena_array(arena, count, sizeof *spaces);
@@ -370,65 +396,66 @@ lpx_err iam_store_spaces(store_tx *tx, const iam_member *networks, size_t count,
 
 /* Pages. */
 
+/* Rows behind the page's place. Ids of tenants are never empty, so that an empty one stands for the list's begin. */
+#define TENANTS_BEHIND "FROM tenants WHERE net_id = ?1 AND tenant_id > ?2"
+#define NETWORKS_BEHIND "FROM networks WHERE net_id > ?1 AND (?2 = 0 OR net_id = ?3)"
+
 static lpx_err open_page(store_tx *tx, const iam_page *page, store_rows **out)
 {
     bool all = !iam_filter_is_empty(&page->filter); /* filtered here, as the engines differ in matching text */
-    const store_value values[] = {STORE_V_INT(page->net_id), STORE_V_INT(all ? INT64_MAX : page->limit),
-                                  STORE_V_INT(all ? 0 : page->offset)};
-    const store_value *window = &values[1];
+    int64_t limit = all ? INT64_MAX : page->limit;
+    int64_t skip = all ? 0 : page->skip;
     if (page->tenants) {
-        return store_query(
-            tx, "SELECT " TENANT_COLUMNS " FROM tenants WHERE net_id = ?1 ORDER BY tenant_id LIMIT ?2 OFFSET ?3",
-            values, 3, out);
+        const store_value values[] = {STORE_V_INT(page->net_id), STORE_V_TEXT(page->after_tenant_id),
+                                      STORE_V_INT(limit), STORE_V_INT(skip)};
+        return store_query(tx, "SELECT " TENANT_COLUMNS " " TENANTS_BEHIND " ORDER BY tenant_id LIMIT ?3 OFFSET ?4",
+                           values, 4, out);
     }
-    if (page->only_one) {
-        return store_query(
-            tx, "SELECT " NETWORK_COLUMNS " FROM networks WHERE net_id = ?1 ORDER BY net_id LIMIT ?2 OFFSET ?3", values,
-            3, out);
-    }
-    return store_query(tx, "SELECT " NETWORK_COLUMNS " FROM networks ORDER BY net_id LIMIT ?1 OFFSET ?2", window, 2,
-                       out);
+    const store_value values[] = {STORE_V_INT(page->after_net_id), STORE_V_INT(page->only_one),
+                                  STORE_V_INT(page->net_id), STORE_V_INT(limit), STORE_V_INT(skip)};
+    return store_query(tx, "SELECT " NETWORK_COLUMNS " " NETWORKS_BEHIND " ORDER BY net_id LIMIT ?4 OFFSET ?5", values,
+                       5, out);
 }
 
-static lpx_err count_all(store_tx *tx, const iam_page *page, uint32_t *total)
+static lpx_err count_behind(store_tx *tx, const iam_page *page, uint32_t *behind)
 {
-    const store_value id = STORE_V_INT(page->net_id);
     int64_t count;
     if (page->tenants) {
-        LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) FROM tenants WHERE net_id = ?1", &id, 1, &count));
-    } else if (page->only_one) {
-        LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) FROM networks WHERE net_id = ?1", &id, 1, &count));
+        const store_value values[] = {STORE_V_INT(page->net_id), STORE_V_TEXT(page->after_tenant_id)};
+        LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) " TENANTS_BEHIND, values, 2, &count));
     } else {
-        LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) FROM networks", NULL, 0, &count));
+        const store_value values[] = {STORE_V_INT(page->after_net_id), STORE_V_INT(page->only_one),
+                                      STORE_V_INT(page->net_id)};
+        LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) " NETWORKS_BEHIND, values, 3, &count));
     }
-    *total = (uint32_t)count;
+    *behind = (uint32_t)count;
     return LPX_SUCCESS;
 }
 
-/* Rows of the page into members; total gets the count of rows that pass when there is a filter. */
-static bool read_page(store_rows *rows, const iam_page *page, lpx_arena *arena, iam_member *members, size_t *count,
-                      uint32_t *total)
+bool iam_store_read_page(store_rows *rows, const iam_page *page, lpx_arena *arena, iam_member *members, size_t *count,
+                         uint32_t *behind)
 {
     bool filtered = !iam_filter_is_empty(&page->filter);
     uint32_t passed = 0;
     bool ok = true;
     while (ok && store_next(rows)) {
-        if (!iam_filter_passes(&page->filter, store_col_text(rows, COL_TENANT_ID), store_col_text(rows, COL_NAME))) {
+        lpx_str id = store_col_text(rows, IAM_COL_TENANT_ID);
+        if (!iam_filter_passes(&page->filter, id, store_col_text(rows, IAM_COL_NAME))) {
             continue;
         }
-        bool in_page = !filtered || passed >= page->offset;
+        bool in_page = !filtered || passed >= page->skip;
         passed++;
         if (in_page && *count < page->limit) {
-            ok = read_member(rows, arena, &members[*count]);
+            ok = iam_store_read_member(rows, arena, &members[*count]);
             *count += ok ? 1 : 0;
         }
     }
-    *total = filtered ? passed : *total;
+    *behind = filtered ? passed : *behind;
     return ok;
 }
 
 lpx_err iam_store_members(store_tx *tx, const iam_page *page, lpx_arena *arena, iam_member **out, size_t *count,
-                          uint32_t *total)
+                          uint32_t *behind)
 {
     iam_member *members = lpx_arena_array(arena, page->limit, sizeof *members);
     if (members == NULL) {
@@ -437,16 +464,16 @@ lpx_err iam_store_members(store_tx *tx, const iam_page *page, lpx_arena *arena, 
     store_rows *rows;
     size_t used = 0;
     uint32_t all;
-    LPX_TRY(count_all(tx, page, &all));
+    LPX_TRY(count_behind(tx, page, &all));
     LPX_TRY(open_page(tx, page, &rows));
-    bool ok = read_page(rows, page, arena, members, &used, &all);
+    bool ok = iam_store_read_page(rows, page, arena, members, &used, &all);
     LPX_TRY(store_rows_close(&rows));
     if (!ok) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
-    LPX_TRY(read_blocks(tx, members, used, arena));
+    LPX_TRY(iam_store_blocks(tx, members, used, arena));
     *out = members;
     *count = used;
-    *total = all;
+    *behind = all;
     return LPX_SUCCESS;
 }

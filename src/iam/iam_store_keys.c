@@ -3,8 +3,6 @@
 #include "iam/limits.h"
 #include "lpx_reasons.h"
 
-enum { KIND_NETWORK = 0, KIND_CLUSTER = 1 };
-
 /* Text into room with its NUL. @return false when it does not fit: then the row is not ours */
 static bool copy_text(lpx_str text, char *out, size_t room)
 {
@@ -25,18 +23,19 @@ lpx_err iam_store_key_insert(store_tx *tx, const iam_key *key, const uint8_t sec
     const store_value values[] = {
         STORE_V_TEXT(key->key_id),     STORE_V_INT(key->net_id), STORE_V_TEXT(key->tenant_id),
         STORE_V_TEXT(key->cluster_id), STORE_V_INT(key->rights), STORE_V_BLOB(lpx_bytes_of(secret_hash, 32)),
-        STORE_V_INT(key->state),       STORE_V_INT(now.us),
+        STORE_V_INT(key->state),       STORE_V_INT(now.us),      STORE_V_INT(key->kind),
     };
     return store_exec(tx,
                       "INSERT INTO api_keys (key_id, kind, net_id, tenant_id, cluster_id, rights, secret_hash, state, "
-                      "created_at) VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                      values, 8, NULL);
+                      "created_at) VALUES (?1, ?9, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                      values, 9, NULL);
 }
 
 static bool read_key(store_rows *rows, lpx_arena *arena, iam_key *out)
 {
     bool ok = true;
     *out = (iam_key){
+        .kind = (iam_key_kind)store_col_int(rows, 7),
         .key_id = iam_store_col(rows, 0, arena, &ok),
         .net_id = (uint32_t)store_col_int(rows, 1),
         .tenant_id = iam_store_col(rows, 2, arena, &ok),
@@ -50,19 +49,23 @@ static bool read_key(store_rows *rows, lpx_arena *arena, iam_key *out)
 }
 
 /* Each condition is off when its flag is 0. */
-#define KEY_FILTER                                                                             \
-    "FROM api_keys WHERE kind = 0 AND (?1 = 0 OR net_id = ?2) AND (?3 = 0 OR tenant_id = ?4) " \
+#define KEY_FILTER                                                                              \
+    "FROM api_keys WHERE kind = ?7 AND (?1 = 0 OR net_id = ?2) AND (?3 = 0 OR tenant_id = ?4) " \
     "AND (?5 = 0 OR cluster_id = ?6)"
 
 lpx_err iam_store_keys(store_tx *tx, const iam_key_filter *filter, lpx_arena *arena, iam_key **out, size_t *count)
 {
     const store_value values[] = {
-        STORE_V_INT(filter->has_net_id ? 1 : 0),     STORE_V_INT(filter->net_id),
-        STORE_V_INT(filter->has_tenant_id ? 1 : 0),  STORE_V_TEXT(filter->tenant_id),
-        STORE_V_INT(filter->has_cluster_id ? 1 : 0), STORE_V_TEXT(filter->cluster_id),
+        STORE_V_INT(filter->has_net_id ? 1 : 0),
+        STORE_V_INT(filter->net_id),
+        STORE_V_INT(filter->has_tenant_id ? 1 : 0),
+        STORE_V_TEXT(filter->tenant_id),
+        STORE_V_INT(filter->has_cluster_id ? 1 : 0),
+        STORE_V_TEXT(filter->cluster_id),
+        STORE_V_INT(filter->kind),
     };
     int64_t total;
-    LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) " KEY_FILTER, values, 6, &total));
+    LPX_TRY(iam_store_number(tx, "SELECT COUNT(*) " KEY_FILTER, values, 7, &total));
     iam_key *keys = lpx_arena_array(arena, (size_t)total, sizeof *keys);
     if (keys == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -70,10 +73,11 @@ lpx_err iam_store_keys(store_tx *tx, const iam_key_filter *filter, lpx_arena *ar
     store_rows *rows;
     size_t used = 0;
     bool ok = true;
-    LPX_TRY(store_query(tx,
-                        "SELECT key_id, net_id, tenant_id, cluster_id, rights, state, authenticated_at " KEY_FILTER
-                        " ORDER BY net_id, tenant_id, key_id",
-                        values, 6, &rows));
+    LPX_TRY(
+        store_query(tx,
+                    "SELECT key_id, net_id, tenant_id, cluster_id, rights, state, authenticated_at, kind " KEY_FILTER
+                    " ORDER BY net_id, tenant_id, cluster_id, key_id",
+                    values, 7, &rows));
     while (ok && used < (size_t)total && store_next(rows)) {
         ok = read_key(rows, arena, &keys[used++]);
     }
@@ -86,11 +90,11 @@ lpx_err iam_store_keys(store_tx *tx, const iam_key_filter *filter, lpx_arena *ar
     return LPX_SUCCESS;
 }
 
-lpx_err iam_store_key_owner(store_tx *tx, lpx_str key_id, uint32_t *net_id, bool *found)
+lpx_err iam_store_key_owner(store_tx *tx, iam_key_kind kind, lpx_str key_id, uint32_t *net_id, bool *found)
 {
-    const store_value id = STORE_V_TEXT(key_id);
+    const store_value values[] = {STORE_V_TEXT(key_id), STORE_V_INT(kind)};
     store_rows *rows;
-    LPX_TRY(store_query(tx, "SELECT net_id FROM api_keys WHERE kind = 0 AND key_id = ?1", &id, 1, &rows));
+    LPX_TRY(store_query(tx, "SELECT net_id FROM api_keys WHERE key_id = ?1 AND kind = ?2", values, 2, &rows));
     bool there = store_next(rows);
     uint32_t owner = there ? (uint32_t)store_col_int(rows, 0) : 0;
     LPX_TRY(store_rows_close(&rows));
@@ -105,11 +109,11 @@ lpx_err iam_store_key_delete(store_tx *tx, lpx_str key_id)
     return store_exec(tx, "DELETE FROM api_keys WHERE key_id = ?1", &id, 1, NULL);
 }
 
-lpx_err iam_store_key_set_state(store_tx *tx, lpx_str key_id, int state, bool *found)
+lpx_err iam_store_key_set_state(store_tx *tx, iam_key_kind kind, lpx_str key_id, int state, bool *found)
 {
-    const store_value values[] = {STORE_V_TEXT(key_id), STORE_V_INT(state)};
+    const store_value values[] = {STORE_V_TEXT(key_id), STORE_V_INT(state), STORE_V_INT(kind)};
     int64_t changed;
-    LPX_TRY(store_exec(tx, "UPDATE api_keys SET state = ?2 WHERE kind = 0 AND key_id = ?1", values, 2, &changed));
+    LPX_TRY(store_exec(tx, "UPDATE api_keys SET state = ?2 WHERE key_id = ?1 AND kind = ?3", values, 3, &changed));
     *found = changed > 0;
     return LPX_SUCCESS;
 }
@@ -134,7 +138,7 @@ lpx_err iam_store_client(store_tx *tx, lpx_str key_id, lpx_arena *arena, iam_cli
     if (key.found) {
         lpx_bytes hash = store_col_blob(rows, 6);
         key.key_id = iam_store_col(rows, 0, arena, &ok);
-        key.is_cluster = store_col_int(rows, 1) == KIND_CLUSTER;
+        key.is_cluster = store_col_int(rows, 1) == IAM_KEY_OF_CLUSTER;
         key.net_id = (uint32_t)store_col_int(rows, 2);
         key.tenant_id = iam_store_col(rows, 3, arena, &ok);
         key.cluster_id = iam_store_col(rows, 4, arena, &ok);
@@ -164,7 +168,7 @@ lpx_err iam_store_key_used(store_tx *tx, lpx_str key_id, lpx_utc now, lpx_utc be
 
 static bool read_auth_key(store_rows *rows, rpc_auth_key *out)
 {
-    out->is_cluster = store_col_int(rows, 1) == KIND_CLUSTER;
+    out->is_cluster = store_col_int(rows, 1) == IAM_KEY_OF_CLUSTER;
     out->net_id = (uint32_t)store_col_int(rows, 2);
     out->rights = (uint64_t)store_col_int(rows, 5);
     return copy_text(store_col_text(rows, 0), out->key_id, sizeof out->key_id) &&

@@ -82,7 +82,9 @@ static const rpc_method *find_method(fixture *f, const char *name)
     const rpc_method *methods;
     size_t count = iam_methods(f->iam, &methods);
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(methods[i].path + strlen("/org.packetbroker."), name) == 0) {
+        const char *path = methods[i].path;
+        if (strcmp(path, name) == 0 || (lpx_str_starts(lpx_str_of(path), LPX_STR("/org.packetbroker.")) &&
+                                        strcmp(path + strlen("/org.packetbroker."), name) == 0)) {
             return &methods[i];
         }
     }
@@ -199,6 +201,8 @@ int main(int argc, char **argv)
     int failed = iam_registry_tests();
     failed += iam_cascade_tests();
     failed += iam_keys_tests();
+    failed += iam_vaults_tests();
+    failed += iam_catalog_tests();
     failed += iam_token_tests();
     return failed == 0 ? 0 : 1;
 }

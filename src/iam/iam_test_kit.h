@@ -27,7 +27,7 @@ int fixture_teardown(void **state);
 /** Some callers. */
 extern const rpc_principal test_admin, test_stranger, test_cluster, test_network, test_other_network, test_tenant;
 
-/** Call a method ("iam.v1.NetworkRegistry/GetNetwork") with a request that goes over the wire.
+/** Call a method ("iam.v1.NetworkRegistry/GetNetwork", or a whole path) with a request that goes over the wire.
  * @param reply  gets the decoded answer; NULL: not wanted */
 lpx_err fixture_try(fixture *f, const char *method, const rpc_principal *who, const void *request, const void **reply);
 /** The same, must succeed. @return the decoded answer */
@@ -55,6 +55,10 @@ const Pb__V3__NetworkAPIKey *fixture_key(fixture *f, const rpc_principal *who, u
 #define NETWORKS "iam.v1.NetworkRegistry/"
 #define TENANTS "iam.v1.TenantRegistry/"
 #define VAULT "iam.v2.NetworkAPIKeyVault/"
+#define CLUSTER_VAULT "iam.v2.ClusterAPIKeyVault/"
+#define OLD_VAULT "iam.v1.APIKeyVault/"
+#define CATALOG "iam.v2.Catalog/"
+#define JOIN_SERVERS "iam.v2.JoinServerRegistry/"
 
 /** Tests of each file. @return number of failed tests */
 int iam_registry_tests(void);
@@ -62,5 +66,9 @@ int iam_registry_tests(void);
 int iam_cascade_tests(void);
 /** API keys. */
 int iam_keys_tests(void);
+/** The vaults of clusters and of the first generation, authorities. */
+int iam_vaults_tests(void);
+/** The catalog and the registry of Join Servers. */
+int iam_catalog_tests(void);
 /** Tokens, signing keys, snapshots, administrators. */
 int iam_token_tests(void);

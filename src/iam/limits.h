@@ -9,6 +9,9 @@ enum {
     IAM_MAX_BLOCKS = 1024,             /* DevAddr blocks of one network or tenant: each one is a route */
     IAM_TARGET_MAX_BYTES = 64 << 10,   /* a serialised target: certificates, keys and a few hundred origins */
     IAM_MAX_REPRESENTED = 256,         /* networks that delegate to one network */
+    IAM_MAX_DELEGATION_CHAIN = 64,     /* networks that delegate one after the other; longer ones count as a circle */
+    IAM_MAX_PREFIXES = 1024,           /* JoinEUI prefixes of one Join Server: each one is a route */
+    IAM_AUTHORITY_MAX_BYTES = 64,      /* a short name, as "ttnr" */
     IAM_SECRET_MIN_BYTES = 8,          /* of a secret that a caller chooses; ours have 48 characters */
     IAM_SECRET_MAX_BYTES = 256,        /* so that hashing one stays cheap */
     IAM_KEY_ID_RANDOM_BYTES = 10,      /* 80 bits: 16 base32 characters */
