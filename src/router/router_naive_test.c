@@ -159,6 +159,58 @@ static void turn_over(world *w, unsigned picked)
     memcpy(w->turns + kept_count, back, back_count * sizeof back[0]);
 }
 
+/* The settings that hold for a home network: its own, or those of its network. */
+static const m_settings *settings_of(const world *w, who home)
+{
+    const m_settings *found = NULL;
+    for (unsigned i = 0; i < w->settings_count; i++) {
+        const m_settings *s = &w->settings[i];
+        bool own = same_member(s->home, home);
+        if (own || (found == NULL && s->home.net == home.net && naive_same_text(s->home.tenant, ""))) {
+            found = s;
+        }
+        if (own) {
+            break;
+        }
+    }
+    return found;
+}
+
+static bool among(const who *parties, unsigned count, who forwarder)
+{
+    for (unsigned i = 0; i < count; i++) {
+        bool tenant = naive_same_text(parties[i].tenant, "") || naive_same_text(parties[i].tenant, forwarder.tenant);
+        bool cluster =
+            naive_same_text(parties[i].cluster, "") || naive_same_text(parties[i].cluster, forwarder.cluster);
+        if (parties[i].net == forwarder.net && tenant && cluster) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool unwanted(const m_settings *s, who forwarder)
+{
+    return (s->allow_count > 0 && !among(s->allow, s->allow_count, forwarder)) ||
+           among(s->deny, s->deny_count, forwarder);
+}
+
+/* Has the home network had its copies? If not, this is one. */
+static bool enough(world *w, const m_settings *s, const m_message *m, who home)
+{
+    if (s->max_copies == 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < w->counted_count; i++) {
+        m_counted *c = &w->counted[i];
+        if (same_member(c->home, home) && c->payload == m->payload && m->now - c->began < s->window) {
+            return c->copies++ >= s->max_copies;
+        }
+    }
+    w->counted[w->counted_count++] = (m_counted){home, m->payload, 1, m->now};
+    return false;
+}
+
 /* How a copy for a home network finds its subscriptions. */
 typedef struct hunt {
     const m_message *m;
@@ -266,6 +318,12 @@ static void hunt_all(world *w, hunt *h, outcome *o)
         }
     }
     h->verdict.drop = h->met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT;
+    const m_settings *settings = h->m->up ? settings_of(w, h->homes[0]) : NULL;
+    if (h->verdict.copies > 0 && settings != NULL && enough(w, settings, h->m, h->homes[0])) {
+        o->copy_count -= h->verdict.copies;
+        h->verdict.copies = 0;
+        h->verdict.drop = TRAFFIC_DROP_COPIES;
+    }
     add_decision(o, h->verdict);
 }
 
@@ -282,6 +340,12 @@ static void naive_home(world *w, const m_message *m, const who *homes, unsigned 
     unsigned allowed = policy_flags(w, m->forwarder, homes[0], true, &verdict.policy);
     if ((allowed & type_flag(m)) == 0) {
         verdict.drop = TRAFFIC_DROP_POLICY;
+        add_decision(o, verdict);
+        return;
+    }
+    const m_settings *settings = settings_of(w, homes[0]);
+    if (settings != NULL && unwanted(settings, m->forwarder)) {
+        verdict.drop = TRAFFIC_DROP_SETTINGS;
         add_decision(o, verdict);
         return;
     }

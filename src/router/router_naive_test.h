@@ -13,6 +13,9 @@ enum {
     NETS = 3,
     TENANTS = 3,
     MAX_KNOWN = 2,
+    MAX_SETTINGS = 4,
+    MAX_PARTIES = 2,
+    MAX_COUNTED = 256,
 };
 
 /* ---- the model: what the world is made of ---- */
@@ -64,12 +67,34 @@ typedef struct m_message {
     uint64_t join_eui, dev_eui;
     uint32_t dev_addr, port; /* port 256: none */
     bool confirmed, f_opts, metadata, signal, localization;
+    unsigned payload; /* which of a few */
+    int64_t now;
     unsigned known_count; /* joins: home networks that the Join Server named, each another member */
     who known[MAX_KNOWN];
 } m_message;
 
+typedef struct m_settings {
+    who home;
+    unsigned allow_count, deny_count;
+    who allow[MAX_PARTIES], deny[MAX_PARTIES];
+    unsigned max_copies;
+    int64_t window;
+} m_settings;
+
+/* Copies of one payload that a home network has had since began. */
+typedef struct m_counted {
+    who home;
+    unsigned payload, copies;
+    int64_t began;
+} m_counted;
+
 typedef struct world {
     uint64_t seed, random;
+    int64_t now;
+    m_settings settings[MAX_SETTINGS];
+    unsigned settings_count;
+    m_counted counted[MAX_COUNTED];
+    unsigned counted_count;
     m_block blocks[MAX_BLOCKS];
     unsigned block_count;
     int delegated[NETS]; /* index of the other network, -1: not */

@@ -101,6 +101,34 @@ static m_filter some_filter(world *w)
     return f;
 }
 
+/* Who is allowed or denied: sometimes all of a network, or of a tenant. */
+static unsigned some_parties(world *w, who *out)
+{
+    unsigned count = one_in(w, 2) ? 0 : 1 + below(w, MAX_PARTIES);
+    for (unsigned i = 0; i < count; i++) {
+        out[i] = some_endpoint(w);
+    }
+    return count;
+}
+
+static void make_settings(world *w)
+{
+    unsigned tries = one_in(w, 2) ? 0 : below(w, MAX_SETTINGS + 1);
+    for (unsigned i = 0; i < tries; i++) {
+        m_settings s = {.home = some_member(w), .max_copies = below(w, 3), .window = 1 + below(w, 500)};
+        bool again = false;
+        for (unsigned j = 0; j < w->settings_count; j++) {
+            again = again || (w->settings[j].home.net == s.home.net &&
+                              naive_same_text(w->settings[j].home.tenant, s.home.tenant));
+        }
+        s.allow_count = some_parties(w, s.allow);
+        s.deny_count = some_parties(w, s.deny);
+        if (!again) {
+            w->settings[w->settings_count++] = s;
+        }
+    }
+}
+
 static void make_model(world *w)
 {
     static const unsigned lens[] = {0, 1, 7, 8, 15, 16, 17, 24, 25, 31, 32};
@@ -124,6 +152,7 @@ static void make_model(world *w)
                                     .up = one_in(w, 2) ? 31 : below(w, 32),
                                     .down = one_in(w, 2) ? 7 : below(w, 8)};
     }
+    make_settings(w);
     w->sub_count = below(w, MAX_SUBS + 1);
     for (unsigned i = 0; i < w->sub_count; i++) {
         m_sub *sub = &w->subs[i];
@@ -161,6 +190,9 @@ static m_message some_message(world *w)
     if (w->sub_count > 0 && !m.up && !one_in(w, 3)) { /* a forwarder that may be there */
         m.forwarder = w->subs[below(w, w->sub_count)].at;
     }
+    w->now += below(w, 40);
+    m.now = w->now;
+    m.payload = below(w, 2);
     m.signal = m.metadata && !one_in(w, 3);
     m.localization = m.metadata && one_in(w, 2);
     while (m.up && m.join && m.known_count < MAX_KNOWN && one_in(w, 2)) {
@@ -181,8 +213,31 @@ static traffic_endpoint endpoint_of(who at)
     return (traffic_endpoint){at.net, lpx_str_of(at.tenant), lpx_str_of(at.cluster)};
 }
 
-static router_tables *real_tables(const world *w)
+/* Rows of all parties, each list in its order. */
+static size_t real_parties(const world *w, router_party_row *out)
 {
+    size_t count = 0;
+    for (unsigned i = 0; i < w->settings_count; i++) {
+        const m_settings *s = &w->settings[i];
+        traffic_member home = traffic_member_of(endpoint_of(s->home));
+        for (unsigned j = 0; j < s->deny_count; j++) {
+            out[count++] = (router_party_row){home, false, endpoint_of(s->deny[j])};
+        }
+        for (unsigned j = 0; j < s->allow_count; j++) {
+            out[count++] = (router_party_row){home, true, endpoint_of(s->allow[j])};
+        }
+    }
+    return count;
+}
+
+static router_tables *real_tables(const world *w, const router_tables *previous)
+{
+    router_settings_row settings[MAX_SETTINGS];
+    router_party_row parties[MAX_SETTINGS * MAX_PARTIES * 2];
+    for (unsigned i = 0; i < w->settings_count; i++) {
+        const m_settings *s = &w->settings[i];
+        settings[i] = (router_settings_row){traffic_member_of(endpoint_of(s->home)), s->max_copies, s->window};
+    }
     router_block_row blocks[MAX_BLOCKS];
     router_policy_row policies[MAX_POLICIES];
     router_delegation_row delegations[NETS];
@@ -209,6 +264,11 @@ static router_tables *real_tables(const world *w)
                         .delegation_count = delegation_count,
                         .policies = policies,
                         .policy_count = w->policy_count,
+                        .settings = settings,
+                        .settings_count = w->settings_count,
+                        .parties = parties,
+                        .party_count = real_parties(w, parties),
+                        .previous = previous,
                         .default_open = w->open,
                         .loopback = w->loopback,
                         .seed = w->seed};
@@ -368,6 +428,8 @@ static Pb__V3__PHYPayloadTeaser *real_teaser(lpx_arena *arena, const m_message *
     uint32_t lie = m->encrypted ? 0 : 1;
     Pb__V3__PHYPayloadTeaser *teaser = get(arena, sizeof *teaser);
     pb__v3__phypayload_teaser__init(teaser);
+    teaser->hash = (ProtobufCBinaryData){32, get(arena, 32)};
+    memset(teaser->hash.data, (int)m->payload, 32);
     if (m->join == (lie == 0)) {
         teaser->payload_case = PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_JOIN_REQUEST;
         teaser->join_request = get(arena, sizeof *teaser->join_request);
@@ -435,6 +497,7 @@ static lpx_err real_uplink(const real_world *real, lpx_arena *arena, const m_mes
     for (unsigned i = 0; i < m->known_count; i++) {
         homes[i] = (router_home){endpoint_of(m->known[i]), i == 0 ? TRAFFIC_ROUTE_FIXED : TRAFFIC_ROUTE_LOOKUP};
     }
+    uplink.now = (lpx_mono){m->now};
     uplink.homes = homes;
     uplink.home_count = m->known_count;
     return router_route_uplink(real->tables, real->dir, &uplink, effects);
@@ -561,13 +624,24 @@ static void maybe_leave(world *w, const real_world *real)
     assert_false(router_dir_remove(real->dir, real->subs[i]));
 }
 
+/* Now and then the tables are built anew; what was counted counts on. */
+static void maybe_reload(world *w, real_world *real)
+{
+    if (one_in(w, 6)) {
+        router_tables *fresh = real_tables(w, real->tables);
+        assert_non_null(fresh);
+        router_tables_unref(&real->tables);
+        real->tables = fresh;
+    }
+}
+
 static void run_world(uint64_t seed, tally *t)
 {
     world w = {.seed = seed, .random = seed};
     lpx_arena arena;
     lpx_arena_init(&arena, 1 << 20);
     make_model(&w);
-    real_world real = {.tables = real_tables(&w), .dir = router_dir_new(seed)};
+    real_world real = {.tables = real_tables(&w, NULL), .dir = router_dir_new(seed)};
     assert_non_null(real.tables);
     assert_non_null(real.dir);
     for (unsigned i = 0; i < w.sub_count; i++) {
@@ -576,6 +650,7 @@ static void run_world(uint64_t seed, tally *t)
     for (unsigned i = 0; i < MESSAGES; i++) {
         run_message(&w, &real, i, t);
         maybe_leave(&w, &real);
+        maybe_reload(&w, &real);
     }
     for (unsigned i = 0; i < w.sub_count; i++) {
         router_sub_unref(&real.subs[i]);
@@ -598,7 +673,7 @@ static void both_implementations_agree(void **state)
         "seeds %llu to %llu: %d messages, %u copies (%u by a group's turn), drops:", (unsigned long long)first,
         (unsigned long long)first + WORLDS - 1, WORLDS * MESSAGES, t.copies, t.shared);
     for (unsigned i = 0; i <= TRAFFIC_DROP_FILTER; i++) {
-        bool in_core = i < TRAFFIC_DROP_SETTINGS || i > TRAFFIC_DROP_PEER;
+        bool in_core = i < TRAFFIC_DROP_LOOKUP || i > TRAFFIC_DROP_PEER;
         print_message(" %s %u", traffic_drop_name((traffic_drop)i), t.drops[i]);
         assert_true(t.drops[i] > 100 || !in_core);
     }
