@@ -8,25 +8,25 @@
 
 /* Right numbers (org.packetbroker.v3.Right). */
 enum {
-  READ_NETWORK = 0,
-  READ_ROUTING_POLICY = 4,
-  READ_ROUTE_TABLE = 5,
-  WRITE_ROUTING_POLICY = 7,
-  READ_GATEWAY_VISIBILITY = 8,
-  WRITE_GATEWAY_VISIBILITY = 9,
-  READ_TRAFFIC = 10,
-  WRITE_TRAFFIC = 11,
-  READ_JOIN_SERVER = 12,
-  READ_REPORT = 14,
-  NO_RIGHT = -1,
+    READ_NETWORK = 0,
+    READ_ROUTING_POLICY = 4,
+    READ_ROUTE_TABLE = 5,
+    WRITE_ROUTING_POLICY = 7,
+    READ_GATEWAY_VISIBILITY = 8,
+    WRITE_GATEWAY_VISIBILITY = 9,
+    READ_TRAFFIC = 10,
+    WRITE_TRAFFIC = 11,
+    READ_JOIN_SERVER = 12,
+    READ_REPORT = 14,
+    NO_RIGHT = -1,
 };
 
 enum {
-  A = RPC_ADMIN,
-  C = RPC_CLUSTER,
-  N = RPC_NETWORK,
-  T = RPC_TENANT,
-  ANY = RPC_ANONYMOUS,
+    A = RPC_ADMIN,
+    C = RPC_CLUSTER,
+    N = RPC_NETWORK,
+    T = RPC_TENANT,
+    ANY = RPC_ANONYMOUS,
 };
 
 #define NETWORKS "/org.packetbroker.iam.v1.NetworkRegistry/"
@@ -128,122 +128,113 @@ static const rpc_rule rules[] = {
 /* clang-format on */
 
 /* Names of the rights above, for notes. */
-static const char *right_name(int right) {
-  static const char *const names[] = {
-      [READ_NETWORK] = "READ_NETWORK",
-      [READ_ROUTING_POLICY] = "READ_ROUTING_POLICY",
-      [READ_ROUTE_TABLE] = "READ_ROUTE_TABLE",
-      [WRITE_ROUTING_POLICY] = "WRITE_ROUTING_POLICY",
-      [READ_GATEWAY_VISIBILITY] = "READ_GATEWAY_VISIBILITY",
-      [WRITE_GATEWAY_VISIBILITY] = "WRITE_GATEWAY_VISIBILITY",
-      [READ_TRAFFIC] = "READ_TRAFFIC",
-      [WRITE_TRAFFIC] = "WRITE_TRAFFIC",
-      [READ_JOIN_SERVER] = "READ_JOIN_SERVER",
-      [READ_REPORT] = "READ_REPORT",
-  };
-  size_t count = sizeof names / sizeof names[0];
-  return right >= 0 && (size_t)right < count && names[right] != NULL
-             ? names[right]
-             : "?";
+static const char *right_name(int right)
+{
+    static const char *const names[] = {
+        [READ_NETWORK] = "READ_NETWORK",
+        [READ_ROUTING_POLICY] = "READ_ROUTING_POLICY",
+        [READ_ROUTE_TABLE] = "READ_ROUTE_TABLE",
+        [WRITE_ROUTING_POLICY] = "WRITE_ROUTING_POLICY",
+        [READ_GATEWAY_VISIBILITY] = "READ_GATEWAY_VISIBILITY",
+        [WRITE_GATEWAY_VISIBILITY] = "WRITE_GATEWAY_VISIBILITY",
+        [READ_TRAFFIC] = "READ_TRAFFIC",
+        [WRITE_TRAFFIC] = "WRITE_TRAFFIC",
+        [READ_JOIN_SERVER] = "READ_JOIN_SERVER",
+        [READ_REPORT] = "READ_REPORT",
+    };
+    size_t count = sizeof names / sizeof names[0];
+    return right >= 0 && (size_t)right < count && names[right] != NULL ? names[right] : "?";
 }
 
-const rpc_rule *rpc_authz_rules(size_t *count) {
-  *count = sizeof rules / sizeof rules[0];
-  return rules;
+const rpc_rule *rpc_authz_rules(size_t *count)
+{
+    *count = sizeof rules / sizeof rules[0];
+    return rules;
 }
 
-const rpc_rule *rpc_authz_find(const char *path) {
-  for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-    if (strcmp(rules[i].path, path) == 0) {
-      return &rules[i];
+const rpc_rule *rpc_authz_find(const char *path)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (strcmp(rules[i].path, path) == 0) {
+            return &rules[i];
+        }
     }
-  }
-  return NULL;
+    return NULL;
 }
 
-/* Does the request name this field with another value than own? A path that the
- * request does not know is our own mistake and refuses too. */
-static lpx_err check_text(const ProtobufCMessage *request, const char *field,
-                          const char *own, lpx_note *note) {
-  lpx_str got;
-  if (!pb_get_text(request, field, &got)) {
-    return lpx_fail(note, BASE_INTERNAL,
-                    "The rule of this method names the unknown field %s.",
-                    field);
-  }
-  if (!lpx_str_is(got, own)) {
-    return lpx_fail(note, RPC_NOT_OWN,
-                    "%s must be \"%s\" with these credentials.", field, own);
-  }
-  return LPX_SUCCESS;
-}
-
-static lpx_err check_net(const rpc_rule *rule, const rpc_principal *who,
-                         const ProtobufCMessage *request, lpx_note *note) {
-  uint64_t net_id;
-  if (!pb_get_uint(request, rule->net_field, &net_id)) {
-    return lpx_fail(note, BASE_INTERNAL,
-                    "The rule of this method names the unknown field %s.",
-                    rule->net_field);
-  }
-  if (net_id != who->net_id) {
-    return lpx_fail(note, RPC_NOT_OWN,
-                    "%s must be %06X with these credentials.", rule->net_field,
-                    (unsigned)who->net_id);
-  }
-  return LPX_SUCCESS;
-}
-
-/* The parent message of a wrapper path ("net_id.value") is absent: the caller
- * did not narrow. */
-static bool filter_absent(const rpc_rule *rule,
-                          const ProtobufCMessage *request) {
-  char parent[64];
-  const char *dot = strrchr(rule->net_field, '.');
-  size_t len = dot != NULL ? (size_t)(dot - rule->net_field) : 0;
-  if (len == 0 || len >= sizeof parent) {
-    return false;
-  }
-  (void)snprintf(parent, sizeof parent, "%.*s", (int)len, rule->net_field);
-  return !pb_has(request, parent);
-}
-
-static lpx_err check_resource(const rpc_rule *rule, const rpc_principal *who,
-                              const ProtobufCMessage *request, lpx_note *note) {
-  bool token = who->subject == RPC_NETWORK || who->subject == RPC_TENANT;
-  if (!token || rule->scope == RPC_SCOPE_NONE ||
-      rule->scope == RPC_SCOPE_HANDLER) {
+/* Does the request name this field with another value than own? A path that the request does not know is our own
+ * mistake and refuses too. */
+static lpx_err check_text(const ProtobufCMessage *request, const char *field, const char *own, lpx_note *note)
+{
+    lpx_str got;
+    if (!pb_get_text(request, field, &got)) {
+        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", field);
+    }
+    if (!lpx_str_is(got, own)) {
+        return lpx_fail(note, RPC_NOT_OWN, "%s must be \"%s\" with these credentials.", field, own);
+    }
     return LPX_SUCCESS;
-  }
-  if (rule->scope == RPC_SCOPE_FILTER && filter_absent(rule, request)) {
-    return LPX_SUCCESS;
-  }
-  LPX_TRY(check_net(rule, who, request, note));
-  if (who->subject == RPC_TENANT && rule->tenant_field != NULL) {
-    LPX_TRY(check_text(request, rule->tenant_field, who->tenant_id, note));
-  }
-  lpx_str cluster;
-  bool unnamed = rule->scope == RPC_SCOPE_REPORT &&
-                 pb_get_text(request, rule->cluster_field, &cluster) &&
-                 cluster.len == 0;
-  if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL && !unnamed) {
-    LPX_TRY(check_text(request, rule->cluster_field, who->cluster_id, note));
-  }
-  return LPX_SUCCESS;
 }
 
-lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who,
-                        const ProtobufCMessage *request, lpx_note *note) {
-  if ((rule->subjects & (unsigned)who->subject) == 0) {
-    return who->subject == RPC_ANONYMOUS ? lpx_err_of(RPC_NO_CREDENTIALS)
-                                         : lpx_err_of(RPC_WRONG_SUBJECT);
-  }
-  bool needs_right = rule->right >= 0 && who->subject != RPC_ADMIN &&
-                     who->subject != RPC_ANONYMOUS;
-  if (needs_right && (who->rights >> rule->right & 1U) == 0) {
-    return lpx_fail(note, RPC_MISSING_RIGHT,
-                    "This method needs credentials with the right %s.",
-                    right_name(rule->right));
-  }
-  return check_resource(rule, who, request, note);
+static lpx_err check_net(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
+                         lpx_note *note)
+{
+    uint64_t net_id;
+    if (!pb_get_uint(request, rule->net_field, &net_id)) {
+        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", rule->net_field);
+    }
+    if (net_id != who->net_id) {
+        return lpx_fail(note, RPC_NOT_OWN, "%s must be %06X with these credentials.", rule->net_field,
+                        (unsigned)who->net_id);
+    }
+    return LPX_SUCCESS;
+}
+
+/* The parent message of a wrapper path ("net_id.value") is absent: the caller did not narrow. */
+static bool filter_absent(const rpc_rule *rule, const ProtobufCMessage *request)
+{
+    char parent[64];
+    const char *dot = strrchr(rule->net_field, '.');
+    size_t len = dot != NULL ? (size_t)(dot - rule->net_field) : 0;
+    if (len == 0 || len >= sizeof parent) {
+        return false;
+    }
+    (void)snprintf(parent, sizeof parent, "%.*s", (int)len, rule->net_field);
+    return !pb_has(request, parent);
+}
+
+static lpx_err check_resource(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
+                              lpx_note *note)
+{
+    bool token = who->subject == RPC_NETWORK || who->subject == RPC_TENANT;
+    if (!token || rule->scope == RPC_SCOPE_NONE || rule->scope == RPC_SCOPE_HANDLER) {
+        return LPX_SUCCESS;
+    }
+    if (rule->scope == RPC_SCOPE_FILTER && filter_absent(rule, request)) {
+        return LPX_SUCCESS;
+    }
+    LPX_TRY(check_net(rule, who, request, note));
+    if (who->subject == RPC_TENANT && rule->tenant_field != NULL) {
+        LPX_TRY(check_text(request, rule->tenant_field, who->tenant_id, note));
+    }
+    lpx_str cluster;
+    bool unnamed =
+        rule->scope == RPC_SCOPE_REPORT && pb_get_text(request, rule->cluster_field, &cluster) && cluster.len == 0;
+    if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL && !unnamed) {
+        LPX_TRY(check_text(request, rule->cluster_field, who->cluster_id, note));
+    }
+    return LPX_SUCCESS;
+}
+
+lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request, lpx_note *note)
+{
+    if ((rule->subjects & (unsigned)who->subject) == 0) {
+        return who->subject == RPC_ANONYMOUS ? lpx_err_of(RPC_NO_CREDENTIALS) : lpx_err_of(RPC_WRONG_SUBJECT);
+    }
+    bool needs_right = rule->right >= 0 && who->subject != RPC_ADMIN && who->subject != RPC_ANONYMOUS;
+    if (needs_right && (who->rights >> rule->right & 1U) == 0) {
+        return lpx_fail(note, RPC_MISSING_RIGHT, "This method needs credentials with the right %s.",
+                        right_name(rule->right));
+    }
+    return check_resource(rule, who, request, note);
 }

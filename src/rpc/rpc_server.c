@@ -1,133 +1,135 @@
-/* What the calls of one loop share: methods, verdicts, streams, the gRPC
- * server. */
+/* What the calls of one loop share: methods, verdicts, streams, the gRPC server. */
 #include <stdlib.h>
 
 #include "base/text.h"
 #include "lpx_reasons.h"
 #include "rpc/rpc_priv.h"
 
-static int by_path(const void *a, const void *b) {
-  return strcmp(((const method_entry *)a)->method->path,
-                ((const method_entry *)b)->method->path);
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const method_entry *)a)->method->path, ((const method_entry *)b)->method->path);
 }
 
-const method_entry *rpc_find_method(const rpc_server *server, lpx_str path) {
-  size_t low = 0, high = server->method_count;
-  while (low < high) {
-    size_t mid = low + (high - low) / 2;
-    const char *name = server->methods[mid].method->path;
-    int order = strncmp(name, path.ptr, path.len);
-    order = order == 0 && name[path.len] != '\0' ? 1 : order;
-    if (order == 0) {
-      return &server->methods[mid];
+const method_entry *rpc_find_method(const rpc_server *server, lpx_str path)
+{
+    size_t low = 0, high = server->method_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const char *name = server->methods[mid].method->path;
+        int order = strncmp(name, path.ptr, path.len);
+        order = order == 0 && name[path.len] != '\0' ? 1 : order;
+        if (order == 0) {
+            return &server->methods[mid];
+        }
+        if (order < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
     }
-    if (order < 0) {
-      low = mid + 1;
-    } else {
-      high = mid;
+    return NULL;
+}
+
+static void wait_is_over(io_timer *timer)
+{
+    rpc_auth_retry(LPX_CONTAINER(timer, rpc_server, wait_timer));
+}
+
+lpx_err rpc_server_new(const rpc_server_opts *opts, rpc_server **out)
+{
+    rpc_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
     }
-  }
-  return NULL;
+    server->loop = opts->loop;
+    server->store = opts->store;
+    server->password_workers = opts->password_workers;
+    lpx_list_init(&server->streams);
+    lpx_list_init(&server->waiting);
+    static const grpc_server_opts defaults = {0};
+    server->cert_due_us = INT64_MAX;
+    server->cert_used = opts->cert_used;
+    server->cert_used_ctx = opts->cert_used_ctx;
+    lpx_err err = io_timer_init(&server->wait_timer, opts->loop, wait_is_over);
+    err = lpx_failed(err) ? err : io_timer_init(&server->cert_timer, opts->loop, rpc_cert_ends);
+    if (!lpx_failed(err)) {
+        err = grpc_server_new(opts->loop, opts->grpc != NULL ? opts->grpc : &defaults, rpc_grpc_events(), server,
+                              &server->grpc);
+    }
+    if (lpx_failed(err)) {
+        io_timer_fini(&server->wait_timer);
+        io_timer_fini(&server->cert_timer);
+        free(server);
+        return err;
+    }
+    *out = server;
+    return LPX_SUCCESS;
 }
 
-static void wait_is_over(io_timer *timer) {
-  rpc_auth_retry(LPX_CONTAINER(timer, rpc_server, wait_timer));
+lpx_err rpc_server_add(rpc_server *server, const rpc_method *methods, size_t count, lpx_note *note)
+{
+    method_entry *grown = realloc(server->methods, (server->method_count + count) * sizeof *grown);
+    if (grown == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    server->methods = grown;
+    for (size_t i = 0; i < count; i++) {
+        const rpc_rule *rule = rpc_authz_find(methods[i].path);
+        if (rule == NULL) {
+            return lpx_fail(note, BASE_INTERNAL, "%s has no row in the authorisation table.", methods[i].path);
+        }
+        rpc_stats *stats = calloc(1, sizeof *stats);
+        if (stats == NULL) {
+            return lpx_err_of(BASE_NO_MEMORY);
+        }
+        grown[server->method_count++] = (method_entry){.method = &methods[i], .rule = rule, .stats = stats};
+    }
+    qsort(grown, server->method_count, sizeof *grown, by_path);
+    return LPX_SUCCESS;
 }
 
-lpx_err rpc_server_new(const rpc_server_opts *opts, rpc_server **out) {
-  rpc_server *server = calloc(1, sizeof *server);
-  if (server == NULL) {
-    return lpx_err_of(BASE_NO_MEMORY);
-  }
-  server->loop = opts->loop;
-  server->store = opts->store;
-  server->password_workers = opts->password_workers;
-  lpx_list_init(&server->streams);
-  lpx_list_init(&server->waiting);
-  static const grpc_server_opts defaults = {0};
-  server->cert_due_us = INT64_MAX;
-  server->cert_used = opts->cert_used;
-  server->cert_used_ctx = opts->cert_used_ctx;
-  lpx_err err = io_timer_init(&server->wait_timer, opts->loop, wait_is_over);
-  err = lpx_failed(err)
-            ? err
-            : io_timer_init(&server->cert_timer, opts->loop, rpc_cert_ends);
-  if (!lpx_failed(err)) {
-    err =
-        grpc_server_new(opts->loop, opts->grpc != NULL ? opts->grpc : &defaults,
-                        rpc_grpc_events(), server, &server->grpc);
-  }
-  if (lpx_failed(err)) {
+static lpx_err shutting_down(const rpc_call *call)
+{
+    (void)call;
+    return lpx_err_of(RPC_SHUTTING_DOWN);
+}
+
+void rpc_server_set_auth(rpc_server *server, rpc_auth_snapshot *snapshot)
+{
+    rpc_auth_snapshot_unref(&server->auth);
+    server->auth = rpc_auth_snapshot_ref(snapshot);
+    rpc_auth_clear(server);
+    rpc_drop_credentials(server);
+    rpc_auth_retry(server);
+}
+
+void rpc_server_stop_streams(rpc_server *server)
+{
+    server->stopping = true;
+    rpc_cut_streams(server, shutting_down);
+}
+
+grpc_server *rpc_server_grpc(rpc_server *server)
+{
+    return server->grpc;
+}
+
+void rpc_server_free(rpc_server **server_at)
+{
+    rpc_server *server = *server_at;
+    *server_at = NULL;
+    if (server == NULL) {
+        return;
+    }
+    grpc_server_free(&server->grpc);
     io_timer_fini(&server->wait_timer);
     io_timer_fini(&server->cert_timer);
+    rpc_auth_clear(server);
+    rpc_auth_snapshot_unref(&server->auth);
+    free(server->tokens);
+    for (size_t i = 0; i < server->method_count; i++) {
+        free(server->methods[i].stats);
+    }
+    free(server->methods);
     free(server);
-    return err;
-  }
-  *out = server;
-  return LPX_SUCCESS;
-}
-
-lpx_err rpc_server_add(rpc_server *server, const rpc_method *methods,
-                       size_t count, lpx_note *note) {
-  method_entry *grown =
-      realloc(server->methods, (server->method_count + count) * sizeof *grown);
-  if (grown == NULL) {
-    return lpx_err_of(BASE_NO_MEMORY);
-  }
-  server->methods = grown;
-  for (size_t i = 0; i < count; i++) {
-    const rpc_rule *rule = rpc_authz_find(methods[i].path);
-    if (rule == NULL) {
-      return lpx_fail(note, BASE_INTERNAL,
-                      "%s has no row in the authorisation table.",
-                      methods[i].path);
-    }
-    rpc_stats *stats = calloc(1, sizeof *stats);
-    if (stats == NULL) {
-      return lpx_err_of(BASE_NO_MEMORY);
-    }
-    grown[server->method_count++] =
-        (method_entry){.method = &methods[i], .rule = rule, .stats = stats};
-  }
-  qsort(grown, server->method_count, sizeof *grown, by_path);
-  return LPX_SUCCESS;
-}
-
-static lpx_err shutting_down(const rpc_call *call) {
-  (void)call;
-  return lpx_err_of(RPC_SHUTTING_DOWN);
-}
-
-void rpc_server_set_auth(rpc_server *server, rpc_auth_snapshot *snapshot) {
-  rpc_auth_snapshot_unref(&server->auth);
-  server->auth = rpc_auth_snapshot_ref(snapshot);
-  rpc_auth_clear(server);
-  rpc_drop_credentials(server);
-  rpc_auth_retry(server);
-}
-
-void rpc_server_stop_streams(rpc_server *server) {
-  server->stopping = true;
-  rpc_cut_streams(server, shutting_down);
-}
-
-grpc_server *rpc_server_grpc(rpc_server *server) { return server->grpc; }
-
-void rpc_server_free(rpc_server **server_at) {
-  rpc_server *server = *server_at;
-  *server_at = NULL;
-  if (server == NULL) {
-    return;
-  }
-  grpc_server_free(&server->grpc);
-  io_timer_fini(&server->wait_timer);
-  io_timer_fini(&server->cert_timer);
-  rpc_auth_clear(server);
-  rpc_auth_snapshot_unref(&server->auth);
-  free(server->tokens);
-  for (size_t i = 0; i < server->method_count; i++) {
-    free(server->methods[i].stats);
-  }
-  free(server->methods);
-  free(server);
 }
