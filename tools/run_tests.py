@@ -36,6 +36,9 @@ def environment(build):
         plain = build / "real-uplinks.jsonl"
         plain.write_bytes(gzip.decompress(recorded.read_bytes()))
         env["LPX_REAL_UPLINKS"] = str(plain)
+    table = ROOT.parent / "shared/facts/api.tsv"
+    if "LPX_API_TABLE" not in env and table.exists():
+        env["LPX_API_TABLE"] = str(table)
     return env
 
 
