@@ -13,7 +13,8 @@ static const conf_option general[] = {
 static const conf_option listen[] = {
     {.name = "grpc.listen", .type = CONF_LIST, .def = "127.0.0.1:1900", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC over TLS"},
     {.name = "grpc.plaintext-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC without TLS, for local tests and sidecars"},
-    {.name = "http.listen", .type = CONF_LIST, .def = "127.0.0.1:1901", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "HTTPS: /token and /.well-known/jwks.json"},
+    {.name = "http.listen", .type = CONF_LIST, .def = "127.0.0.1:1901", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "HTTPS: /token, /.well-known/jwks.json, and every unary rpc as JSON (POST /package.Service/Method)"},
+    {.name = "http.cors-origins", .type = CONF_LIST, .min = 0, .max = 64, .arg = "ORIGIN", .help = "web origins whose pages may call rpcs as JSON (https://console.example.org); * for all; default: none"},
     {.name = "metrics.listen", .type = CONF_LIST, .def = "127.0.0.1:9464", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "plaintext HTTP: /metrics for Prometheus, /livez, /readyz"},
     {.name = "tls.cert-file", .type = CONF_STR, .arg = "FILE", .help = "server certificate chain, PEM; default: one from the own CA"},
     {.name = "tls.key-file", .type = CONF_STR, .arg = "FILE", .help = "its private key, PEM"},
@@ -33,6 +34,7 @@ static const conf_option iam[] = {
 static const conf_option routing[] = {
     {.name = "control.default-policy", .type = CONF_WORD, .def = "open", .words = "open|closed", .help = "what applies between members when no policy is set"},
     {.name = "router.loopback", .type = CONF_BOOL, .def = "false", .help = "route a network's own traffic back to it"},
+    {.name = "router.max-uplink", .type = CONF_SIZE, .def = "1MiB", .min = 4096, .max = INT64_C(16777216), .help = "largest message that is taken; gRPC clients refuse more than 4 MiB unless told otherwise"},
     {.name = "router.queue-messages", .type = CONF_INT, .def = "4096", .min = 1, .max = 1000000, .help = "messages that wait for one slow subscriber; then the oldest goes"},
     {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},
     {.name = "router.queue-age", .type = CONF_DURATION, .def = "30s", .min = 100000, .max = INT64_C(3600000000), .help = "how long a message waits for a slow subscriber"},

@@ -1,4 +1,4 @@
-/* Port 1901: the token endpoint and the public keys. */
+/* Port 1901: the token endpoint, the public keys, and every unary rpc as JSON. */
 #include "bin/lpxd_priv.h"
 
 #include <stdio.h>
@@ -60,6 +60,9 @@ lpx_err lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **ou
     for (size_t i = 0; i < opts->route_count; i++) {
         LPX_TRY(http1_server_route(*out, &opts->routes[i]));
     }
+    if (opts->add != NULL) {
+        LPX_TRY(opts->add(app, *out));
+    }
     for (size_t i = 0; i < count; i++) {
         char address[300];
         (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
@@ -70,6 +73,13 @@ lpx_err lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **ou
                 LPX_F_STR("protocol", lpx_str_of(opts->protocol)));
     }
     return LPX_SUCCESS;
+}
+
+static lpx_err add_json(lpxd *app, http1_server *server)
+{
+    rpc_http_opts opts;
+    opts.allowed_origin_count = conf_list(app->conf, "http.cors-origins", &opts.allowed_origins);
+    return rpc_http_new(app->shards[0].rpc, server, &opts, &app->json);
 }
 
 lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
@@ -86,6 +96,7 @@ lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
                                              .tls = app->http_tls,
                                              .server = &opts,
                                              .routes = routes,
-                                             .route_count = sizeof routes / sizeof routes[0]},
+                                             .route_count = sizeof routes / sizeof routes[0],
+                                             .add = add_json},
                            &app->http, note);
 }

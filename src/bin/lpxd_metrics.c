@@ -5,33 +5,66 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { METRICS_BYTES = 64 << 10 };
+enum { METRICS_BYTES = 4 << 20 }; /* about 100 methods, each with its codes and steps */
 
 static void answer_text(http1_request *request, int status, lpx_bytes body)
 {
-    http1_answer answer = {.status = status, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = body};
+    http1_answer answer = {
+        .status = status, .content_type = "text/plain; version=0.0.4; charset=utf-8", .body = body, .gzip = true};
     http1_request_answer(request, &answer);
 }
 
-static void get_metrics(void *ctx, http1_request *request)
+static void router_metrics(const lpxd *app, lpx_buf *text)
 {
-    const lpxd *app = ctx;
-    lpx_buf text;
-    lpx_buf_init(&text, METRICS_BYTES);
     router_counts counts;
     router_metric metric;
     const char *previous = "";
-    if (app->router != NULL) {
-        router_count(app->router, &counts);
+    if (app->router == NULL) {
+        return;
     }
-    for (unsigned i = 0; app->router != NULL && router_metric_get(&counts, i, &metric); i++) {
+    router_count(app->router, &counts);
+    for (unsigned i = 0; router_metric_get(&counts, i, &metric); i++) {
         if (strcmp(metric.name, previous) != 0) {
-            lpx_buf_printf(&text, "# TYPE %s %s\n", metric.name, metric.gauge ? "gauge" : "counter");
+            lpx_buf_printf(text, "# TYPE %s %s\n", metric.name, metric.gauge ? "gauge" : "counter");
             previous = metric.name;
         }
         bool labels = metric.labels[0] != '\0';
-        lpx_buf_printf(&text, "%s%s%s%s %llu\n", metric.name, labels ? "{" : "", metric.labels, labels ? "}" : "",
+        lpx_buf_printf(text, "%s%s%s%s %llu\n", metric.name, labels ? "{" : "", metric.labels, labels ? "}" : "",
                        (unsigned long long)metric.value);
+    }
+}
+
+static void call_metrics(const lpxd *app, lpx_buf *text)
+{
+    const rpc_server *servers[LPXD_MAX_LOOPS];
+    for (unsigned i = 0; i < app->shard_count; i++) {
+        servers[i] = app->shards[i].rpc;
+    }
+    rpc_metrics(servers, app->shard_count, text);
+}
+
+static void http_metrics(const lpxd *app, lpx_buf *text)
+{
+    if (app->http != NULL) {
+        lpx_buf_printf(text, "# TYPE lpx_http_connections gauge\nlpx_http_connections %zu\n",
+                       http1_server_connections(app->http));
+    }
+}
+
+/* Each appends what it knows: # TYPE lines and samples. */
+typedef void metrics_fn(const lpxd *app, lpx_buf *text);
+static metrics_fn *const metrics[] = {
+    router_metrics,
+    call_metrics,
+    http_metrics,
+};
+
+static void get_metrics(void *ctx, http1_request *request)
+{
+    lpx_buf text;
+    lpx_buf_init(&text, METRICS_BYTES);
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        metrics[i](ctx, &text);
     }
     answer_text(request, 200, lpx_buf_view(&text));
     lpx_buf_fini(&text);

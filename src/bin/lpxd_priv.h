@@ -5,6 +5,9 @@
 #include "io/signal.h"
 #include "io/thread.h"
 #include "router/router.h"
+#include "rpc/health.h"
+#include "rpc/http.h"
+#include "rpc/reflect.h"
 #include "rpc/server.h"
 #include "wire/http/http1.h"
 
@@ -18,6 +21,9 @@ typedef struct lpxd_shard {
     io_loop *loop;
     io_thread *thread; /* NULL for the first, which runs on the main thread */
     rpc_server *rpc;
+    rpc_health *health;
+    rpc_reflect *reflect;
+    io_task ready;          /* there: everything serves */
     io_task drain, drained; /* there and back again at shutdown */
 } lpxd_shard;
 
@@ -32,6 +38,7 @@ struct lpxd {
     router *router;
     io_tls *grpc_tls, *http_tls;
     http1_server *http, *metrics;
+    rpc_http *json; /* on http */
     io_signals *signals;
     lpxd_shard shards[LPXD_MAX_LOOPS];
     unsigned shard_count;
@@ -49,6 +56,7 @@ typedef struct lpxd_http_opts {
     const http1_server_opts *server;
     const http1_route *routes;
     size_t route_count;
+    lpx_err (*add)(lpxd *app, http1_server *server); /* further routes; NULL: none */
 } lpxd_http_opts;
 
 /** Write "host:port" with another port to out, cut at room bytes. */

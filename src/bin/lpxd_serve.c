@@ -112,6 +112,7 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
                         .name = host,
                         .default_open = conf_word(app->conf, "control.default-policy") == 0,
                         .loopback = conf_bool(app->conf, "router.loopback"),
+                        .max_message_bytes = (uint32_t)conf_size_bytes(app->conf, "router.max-uplink"),
                         .queue_messages = (uint32_t)conf_int(app->conf, "router.queue-messages"),
                         .queue_bytes = (uint32_t)conf_size_bytes(app->conf, "router.queue-bytes"),
                         .queue_age_us = conf_duration_us(app->conf, "router.queue-age")};
@@ -176,6 +177,8 @@ static lpx_err start_shard(lpxd *app, lpxd_shard *shard, lpx_note *note)
     rpc_server_opts opts = {
         .loop = shard->loop, .store = app->store, .password_workers = app->password_workers, .grpc = &grpc};
     LPX_TRY(rpc_server_new(&opts, &shard->rpc));
+    LPX_TRY(rpc_health_new(shard->rpc, &shard->health, note));
+    LPX_TRY(rpc_reflect_new(shard->rpc, &shard->reflect, note));
     return add_methods(app, shard->rpc, note);
 }
 
@@ -263,8 +266,25 @@ static void shard_is_drained(void *ctx)
 static void drain_shard(io_task *task)
 {
     lpxd_shard *shard = LPX_CONTAINER(task, lpxd_shard, drain);
+    rpc_health_set(shard->health, false);
     rpc_server_stop_streams(shard->rpc);
     grpc_server_drain(rpc_server_grpc(shard->rpc), shard->app->drain_us, shard_is_drained, shard);
+}
+
+static void be_ready(io_task *task)
+{
+    lpxd_shard *shard = LPX_CONTAINER(task, lpxd_shard, ready);
+    rpc_health_set(shard->health, true);
+}
+
+/* Snapshots and tables are loaded, and every loop runs. */
+static void begin_serving(lpxd *app)
+{
+    app->serving = true;
+    for (unsigned i = 0; i < app->shard_count; i++) {
+        app->shards[i].ready.run = be_ready;
+        io_loop_post(app->shards[i].loop, &app->shards[i].ready);
+    }
 }
 
 static void begin_stop(lpxd *app, int number)
@@ -381,8 +401,14 @@ static void finish(lpxd *app)
     }
     http1_server_free(&app->http);
     http1_server_free(&app->metrics);
+    if (app->shard_count > 0) {
+        io_loop_turn(app->shards[0].loop, 0); /* streamed answers hear that their clients are gone */
+    }
+    rpc_http_free(&app->json);
     for (unsigned i = 0; i < app->shard_count; i++) {
         rpc_server_free(&app->shards[i].rpc);
+        rpc_health_free(&app->shards[i].health);
+        rpc_reflect_free(&app->shards[i].reflect);
     }
     router_free(&app->router);
     iam_free(&app->iam);
@@ -424,7 +450,7 @@ int lpxd_serve(conf_set *conf, int argc, char **argv)
         const char *text = note.text[0] != '\0' ? note.text : lpx_reason_text(err.reason);
         (void)fprintf(stderr, "lpxd: %s\n", text);
     } else {
-        app.serving = true;
+        begin_serving(&app);
         say_ready(&app);
         io_loop_run(app.shards[0].loop);
     }

@@ -10,7 +10,7 @@ typedef struct rpc_http rpc_http;
 
 /** What browsers may do. */
 typedef struct rpc_http_opts {
-    const lpx_str *allowed_origins; /* CORS; none: off; "*": all. Borrowed for the life of the front */
+    const lpx_str *allowed_origins; /* CORS; none: off; "*": all. Copied */
     size_t allowed_origin_count;
 } rpc_http_opts;
 

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "google_rpc_status.pb-c.h"
 #include "lpx_reasons.h"
 #include "rpc/rpc_priv.h"
 
@@ -19,10 +20,22 @@ static void call_free(rpc_call *call)
     free(call);
 }
 
+lpx_bytes rpc_error_info(lpx_err err, lpx_arena *arena)
+{
+    static char domain[] = "lpx";
+    Google__Rpc__ErrorInfo info;
+    google__rpc__error_info__init(&info);
+    info.reason = (char *)(uintptr_t)lpx_reason_name(err.reason);
+    info.domain = domain;
+    lpx_bytes out = {NULL, 0};
+    return lpx_failed(pb_encode(&info.base, arena, &out)) ? (lpx_bytes){NULL, 0} : out;
+}
+
 static void log_failure(const rpc_call *call, lpx_err err, const char *text)
 {
+    lpx_str path = call->entry != NULL ? lpx_str_of(call->entry->method->path) : call->front->path(call->wire);
     bool ours = err.code == LPX_INTERNAL || err.code == LPX_DATA_LOSS || err.code == LPX_UNKNOWN;
-    LPX_LOG(ours ? LPX_LOG_ERROR : LPX_LOG_DEBUG, "rpc_failed", LPX_F_STR("path", call->front->path(call->wire)),
+    LPX_LOG(ours ? LPX_LOG_ERROR : LPX_LOG_DEBUG, "rpc_failed", LPX_F_STR("path", path),
             LPX_F_STR("code", lpx_str_of(lpx_code_name(err.code))),
             LPX_F_STR("reason", lpx_str_of(lpx_reason_name(err.reason))), LPX_F_STR("text", lpx_str_of(text)),
             LPX_F_STR("peer", lpx_str_of(call->front->peer(call->wire))));
@@ -215,6 +228,17 @@ void rpc_call_start(rpc_call *call)
     if (rpc_auth_begin(call, &err, &note) != AUTH_PENDING) {
         rpc_auth_ready(call, err, &note);
     }
+}
+
+void rpc_call_start_with(rpc_call *call, lpx_bytes message)
+{
+    call->raw = lpx_arena_copy(&call->arena, message);
+    call->has_request = call->half_closed = true;
+    if (call->raw.ptr == NULL) {
+        call_end(call, lpx_err_of(BASE_NO_MEMORY), NULL);
+        return;
+    }
+    rpc_call_start(call);
 }
 
 /* Tell a stream's owner that it is over, then end the call. */

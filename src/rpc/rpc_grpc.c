@@ -45,17 +45,6 @@ static lpx_err wire_reply(void *wire, const ProtobufCMessage *reply, lpx_arena *
     return LPX_SUCCESS;
 }
 
-lpx_bytes rpc_error_info(lpx_err err, lpx_arena *arena)
-{
-    static char domain[] = "lpx";
-    Google__Rpc__ErrorInfo info;
-    google__rpc__error_info__init(&info);
-    info.reason = (char *)(uintptr_t)lpx_reason_name(err.reason);
-    info.domain = domain;
-    lpx_bytes out = {NULL, 0};
-    return lpx_failed(pb_encode(&info.base, arena, &out)) ? (lpx_bytes){NULL, 0} : out;
-}
-
 /* google.rpc.Status with one ErrorInfo: the reason's name, for programs. */
 static lpx_bytes error_details(lpx_err err, const char *text, lpx_arena *arena)
 {

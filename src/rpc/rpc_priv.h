@@ -2,6 +2,7 @@
 #pragma once
 #include <stdatomic.h>
 
+#include "base/assert.h"
 #include "rpc/authz.h"
 #include "rpc/limits.h"
 #include "rpc/server.h"
@@ -125,13 +126,15 @@ void rpc_auth_retry(rpc_server *server);
 /** Forget all cached verdicts. */
 void rpc_auth_clear(rpc_server *server);
 
-/* What fronts tell of their calls. A call begins with new and start, in this order; what its front has already may be
- * told between the two. It ends with rpc_front.finish, from inside any of these, new apart. */
+/* What fronts tell of their calls. A call begins with new and one of the starts, in this order; it ends with
+ * rpc_front.finish, from inside any of these but new. */
 
 /** New call. @return NULL when memory is short */
 rpc_call *rpc_call_new(rpc_server *server, const rpc_front *front, void *wire);
 /** Find out who calls, and go on. */
 void rpc_call_start(rpc_call *call);
+/** The same, with the whole of a unary request at once; borrowed. */
+void rpc_call_start_with(rpc_call *call, lpx_bytes message);
 /** One message came; borrowed. The call has a method. */
 void rpc_call_message(rpc_call *call, lpx_bytes message);
 /** No more will come. The call has a method. */
@@ -158,5 +161,7 @@ void rpc_stats_begin(const rpc_call *call);
 void rpc_stats_end(const rpc_call *call, lpx_err err);
 /** The method of a path; NULL when there is none. */
 const method_entry *rpc_find_method(const rpc_server *server, lpx_str path);
+/** Does it serve methods of this service ("grpc.health.v1.Health")? */
+bool rpc_serves(const rpc_server *server, lpx_str service);
 /** ErrorInfo of an error, serialised; empty when the arena is full. */
 lpx_bytes rpc_error_info(lpx_err err, lpx_arena *arena);

@@ -30,6 +30,17 @@ const method_entry *rpc_find_method(const rpc_server *server, lpx_str path)
     return NULL;
 }
 
+bool rpc_serves(const rpc_server *server, lpx_str service)
+{
+    for (size_t i = 0; i < server->method_count; i++) {
+        const char *name = server->methods[i].method->path + 1;
+        if (strncmp(name, service.ptr, service.len) == 0 && name[service.len] == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void wait_is_over(io_timer *timer)
 {
     rpc_auth_retry(LPX_CONTAINER(timer, rpc_server, wait_timer));

@@ -147,7 +147,7 @@ class Exchange:
         """Every metric by its name with labels."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=20) as answer:
             lines = answer.read().decode().splitlines()
-        return {name: int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+        return {name: float(value) if "." in value else int(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def token(self, key_id, secret, audience="127.0.0.1"):
         status, _, answer = self.post_token({"grant_type": "client_credentials", "client_id": key_id,

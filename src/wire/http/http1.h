@@ -69,6 +69,8 @@ LPX_RESULT http1_server_listen(http1_server *server, const char *address, io_tls
  * is the request's. @param gate borrowed, must outlive the server */
 LPX_RESULT http1_server_listen_behind(http1_server *server, const char *address, io_proxy_gate *gate, uint16_t *port,
                                       lpx_note *note);
+/** Connections open now. */
+size_t http1_server_connections(const http1_server *server);
 /** Stop listening, end idle connections, let the others end after their answer; done runs on a later turn, when the
  * last is gone or after grace_us. */
 void http1_server_drain(http1_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx);

@@ -146,6 +146,11 @@ void http1_server_left(http1_server *server)
     }
 }
 
+size_t http1_server_connections(const http1_server *server)
+{
+    return server->conn_count;
+}
+
 void http1_server_drain(http1_server *server, int64_t grace_us, void (*done)(void *ctx), void *ctx)
 {
     close_listeners(server);
