@@ -28,6 +28,10 @@ enum {
     ROUTER_COPIES_KEPT = 8,
     /* An encoding buffer larger than this is not kept for the next message. */
     ROUTER_SCRATCH_KEEP_BYTES = 1 << 20,
+    /* A request to publish, unless configured otherwise: real ones are below 10 KiB, and what goes out stays well below
+     * the 4 MiB that gRPC clients take by default, which a larger message would cut off. */
+    ROUTER_PUBLISH_BYTES = 1 << 20,
+    ROUTER_PUBLISH_MIN_BYTES = 1 << 12,
     /* A whole message with its envelope: clients take no more, a larger one would end a subscriber's stream. */
     ROUTER_MESSAGE_BYTES = 16 << 20,
 

@@ -35,6 +35,10 @@ static lpx_err check_opts(const router_opts *opts, unsigned loop_count, router_q
         return lpx_fail(note, ROUTER_BAD_OPTS, "A queue may hold %d to %d bytes; %u were asked for.",
                         ROUTER_QUEUE_MIN_BYTES, ROUTER_QUEUE_MAX_BYTES, limits.max_bytes);
     }
+    if (opts->max_message_bytes > ROUTER_MESSAGE_BYTES) {
+        return lpx_fail(note, ROUTER_BAD_OPTS, "A message may have at most %d bytes; %u were asked for.",
+                        ROUTER_MESSAGE_BYTES, opts->max_message_bytes);
+    }
     *out = limits;
     return LPX_SUCCESS;
 }
@@ -78,6 +82,7 @@ lpx_err router_new(const router_opts *opts, io_loop *const *loops, unsigned loop
     self->observers = opts->observers != NULL ? opts->observers : nobody;
     (void)snprintf(self->name, sizeof self->name, "%s", opts->name != NULL ? opts->name : "lpx");
     self->limits = limits;
+    self->max_message_bytes = limit_or(opts->max_message_bytes, ROUTER_PUBLISH_BYTES);
     lpx_err err = fill_router(self, loops, loop_count, note);
     if (lpx_failed(err)) {
         router_stop(self);

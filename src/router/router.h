@@ -18,6 +18,7 @@ typedef struct router_opts {
     uint32_t queue_messages; /* limits of the queue of one subscription; 0: the default in router/limits.h */
     uint32_t queue_bytes;
     int64_t queue_age_us;
+    uint32_t max_message_bytes; /* of a request to publish; 0: ROUTER_PUBLISH_BYTES; at most ROUTER_MESSAGE_BYTES */
     const traffic_observer *const *observers; /* who is told what happens, NULL-ended, borrowed until router_free; NULL:
                                                  nobody */
 } router_opts;

@@ -43,6 +43,11 @@ io_loop *rpc_call_loop(const rpc_call *call)
     return call->loop;
 }
 
+lpx_bytes rpc_call_raw(const rpc_call *call)
+{
+    return call->raw;
+}
+
 void rpc_reply(rpc_call *call, const ProtobufCMessage *reply)
 {
     lpx_assert(!call->replied && !call->failed && !call->streaming);

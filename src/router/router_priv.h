@@ -128,6 +128,7 @@ struct router {
     const traffic_observer *const *observers; /* NULL-ended; never NULL itself */
     char name[ROUTER_NAME_BYTES];
     router_queue_limits limits;
+    uint32_t max_message_bytes;
     unsigned shard_count;
     router_shard *shards[ROUTER_MAX_LOOPS];
     router_id_key id_key;

@@ -296,10 +296,22 @@ static lpx_err finish_passage(passage *p, lpx_note *note)
     return err;
 }
 
+/* What is too large for a subscriber's client would end its stream. */
+static lpx_err check_size(const router_shard *shard, const rpc_call *call, lpx_note *note)
+{
+    size_t len = rpc_call_raw(call).len;
+    if (len > shard->router->max_message_bytes) {
+        return lpx_fail(note, ROUTER_PUBLISH_TOO_LARGE, "The request has %zu bytes; this exchange takes at most %u.",
+                        len, (unsigned)shard->router->max_message_bytes);
+    }
+    return LPX_SUCCESS;
+}
+
 static lpx_err pass_uplink(router_shard *shard, rpc_call *call,
                            const Pb__Routing__V1__PublishUplinkMessageRequest *request, passage *p, lpx_note *note)
 {
     router_uplink uplink;
+    LPX_TRY(check_size(shard, call, note));
     LPX_TRY(router_check_uplink(request, &uplink, note));
     uplink.now = io_loop_now(shard->loop).mono;
     router_shard_read_inbox(shard);
@@ -334,6 +346,7 @@ static lpx_err pass_downlink(router_shard *shard, rpc_call *call,
                              const Pb__Routing__V1__PublishDownlinkMessageRequest *request, passage *p, lpx_note *note)
 {
     router_downlink downlink;
+    LPX_TRY(check_size(shard, call, note));
     LPX_TRY(router_check_downlink(request, &downlink, note));
     router_shard_read_inbox(shard);
     *p = (passage){.shard = shard,

@@ -43,6 +43,30 @@ static void an_uplink_arrives_as_it_should(void **state)
     close_exchange(&x);
 }
 
+static void a_message_too_large_is_refused(void **state)
+{
+    (void)state;
+    exchange x;
+    router_opts opts = open_opts;
+    opts.max_message_bytes = 5000;
+    open_exchange(&x, &opts);
+    Pb__Routing__V1__PublishUplinkMessageRequest in = PB__ROUTING__V1__PUBLISH_UPLINK_MESSAGE_REQUEST__INIT;
+    rpc_call *call = fake_call_new(x.loops[0]);
+    call->raw = lpx_bytes_of(data_uplink, 5001); /* never read */
+    invoke(&x, "ForwarderData/Publish", call, &in.base);
+    assert_true(call->failed);
+    assert_int_equal(call->err.reason, ROUTER_PUBLISH_TOO_LARGE);
+    assert_int_equal(call->err.code, LPX_RESOURCE_EXHAUSTED);
+    assert_non_null(strstr(call->note.text, "5001"));
+    fake_call_free(&call);
+    call = fake_call_new(x.loops[0]);
+    call->raw = lpx_bytes_of(data_uplink, 5000); /* the size is fine; the rest is not */
+    invoke(&x, "ForwarderData/Publish", call, &in.base);
+    assert_int_equal(call->err.code, LPX_INVALID_ARGUMENT);
+    fake_call_free(&call);
+    close_exchange(&x);
+}
+
 static void every_loop_reaches_every_loop(void **state)
 {
     (void)state;
@@ -449,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_uplink_arrives_as_it_should),
+        cmocka_unit_test(a_message_too_large_is_refused),
         cmocka_unit_test(every_loop_reaches_every_loop),
         cmocka_unit_test(a_group_shares_across_loops),
         cmocka_unit_test(a_downlink_finds_its_forwarder),

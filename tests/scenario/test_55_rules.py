@@ -393,21 +393,6 @@ def test_opaque_parts_return_byte_exact(world):
     down.close()
 
 
-def test_what_arrives_is_never_larger_than_clients_take(world):
-    """The envelope makes a message larger; a copy over 16 MiB would end the subscriber's stream."""
-    stream = world.settled(world.home.subscribe_home("g"))
-    message, limit = uplink(world.pb, world.frame()), 16 << 20
-    request = world.pb.routing1.PublishUplinkMessageRequest(forwarder_net_id=world.forwarder_id, message=message)
-    request.message.forwarder_uplink_token = bytes(limit - request.ByteSize() - 20)
-    assert limit - 20 <= request.ByteSize() <= limit
-    code = code_of(world.forwarder.forwarder.Publish, request, metadata=world.forwarder.metadata)
-    assert code == Code.RESOURCE_EXHAUSTED
-    request.message.forwarder_uplink_token = bytes(limit - 4096)
-    world.forwarder.forwarder.Publish(request, metadata=world.forwarder.metadata)
-    assert len(stream.next().message.forwarder_uplink_token) == limit - 4096
-    stream.close()
-
-
 def test_nobody_to_answer_is_no_error(world):
     """A downlink to a forwarder that does not exist, and a report of an id that was never given."""
     pb, name = world.pb, 'lpx_router_dropped_messages_total{direction="downlink",reason="no_endpoint"}'

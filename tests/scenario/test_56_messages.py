@@ -42,18 +42,6 @@ def test_compressed_requests(world):
     assert stream.next().message.phy_payload.plain[6] == 2
 
 
-def test_large_messages_and_their_limit(world):
-    exchange, _, forwarder, _, stream = world
-    message = uplink(exchange.pb, data_frame(BASE + 1, f_cnt=3))
-    message.forwarder_uplink_token = bytes(15 << 20)
-    forwarder.publish_uplink(message)
-    assert len(stream.next().message.forwarder_uplink_token) == 15 << 20
-    message.forwarder_uplink_token = bytes(17 << 20)
-    with pytest.raises(grpc.RpcError) as error:
-        forwarder.publish_uplink(message)
-    assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.value.details()
-
-
 def test_own_traffic_stays_out_unless_configured(world):
     exchange, _, _, home, stream = world
     name = 'lpx_router_dropped_messages_total{direction="uplink",reason="loopback"}'
