@@ -19,6 +19,7 @@ typedef enum store_topic {
     STORE_TOPIC_SETTINGS,     /* of home networks */
     STORE_TOPIC_VISIBILITIES, /* of gateways */
     STORE_TOPIC_CERTIFICATES, /* client certificates */
+    STORE_TOPIC_GATEWAYS,     /* what forwarders tell of their gateways */
     STORE_TOPIC_COUNT
 } store_topic;
 
