@@ -39,6 +39,9 @@ static const conf_option routing[] = {
     {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},
     {.name = "router.queue-age", .type = CONF_DURATION, .def = "30s", .min = 100000, .max = INT64_C(3600000000), .help = "how long a message waits for a slow subscriber"},
 };
+static const conf_option reports[] = {
+    {.name = "reports.keep", .type = CONF_DURATION, .def = "400d", .min = INT64_C(86400000000), .max = INT64_C(315360000000000), .help = "how long daily counters of routed messages are kept"},
+};
 /* clang-format on */
 
 #define TABLE(heading, rows)                                                             \
@@ -51,7 +54,9 @@ static const conf_table listen_table = TABLE("Listeners", listen);
 static const conf_table storage_table = TABLE("Storage", storage);
 static const conf_table iam_table = TABLE("Identity and access", iam);
 static const conf_table routing_table = TABLE("Routing", routing);
-static const conf_table *const tables[] = {&general_table, &listen_table, &storage_table, &iam_table, &routing_table};
+static const conf_table reports_table = TABLE("Reports", reports);
+static const conf_table *const tables[] = {&general_table, &listen_table,  &storage_table,
+                                           &iam_table,     &routing_table, &reports_table};
 
 const conf_table *const *lpxd_tables(size_t *count)
 {

@@ -51,12 +51,20 @@ static void http_metrics(const lpxd *app, lpx_buf *text)
     }
 }
 
+static void report_metrics(const lpxd *app, lpx_buf *text)
+{
+    if (app->reporting != NULL) {
+        reporting_metrics(app->reporting, text);
+    }
+}
+
 /* Each appends what it knows: # TYPE lines and samples. */
 typedef void metrics_fn(const lpxd *app, lpx_buf *text);
 static metrics_fn *const metrics[] = {
     router_metrics,
     call_metrics,
     http_metrics,
+    report_metrics,
 };
 
 static void get_metrics(void *ctx, http1_request *request)

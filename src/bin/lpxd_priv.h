@@ -4,6 +4,7 @@
 #include "iam/iam.h"
 #include "io/signal.h"
 #include "io/thread.h"
+#include "reporting/reporting.h"
 #include "router/router.h"
 #include "rpc/health.h"
 #include "rpc/http.h"
@@ -36,6 +37,8 @@ struct lpxd {
     io_workers *password_workers;
     iam *iam;
     router *router;
+    reporting *reporting;
+    const traffic_observer *observers[4]; /* of the router, NULL-ended */
     io_tls *grpc_tls, *http_tls;
     http1_server *http, *metrics;
     rpc_http *json; /* on http */

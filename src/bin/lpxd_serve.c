@@ -106,6 +106,10 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
     for (unsigned i = 0; i < app->shard_count; i++) {
         loops[i] = app->shards[i].loop;
     }
+    reporting_opts reports = {.store = app->store,
+                              .keep_days = conf_duration_us(app->conf, "reports.keep") / INT64_C(86400000000)};
+    LPX_TRY(reporting_new(&reports, loops, app->shard_count, &app->reporting));
+    app->observers[0] = reporting_observer(app->reporting);
     char host[256] = "lpx";
     (void)gethostname(host, sizeof host - 1);
     router_opts opts = {.store = app->store,
@@ -115,7 +119,8 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
                         .max_message_bytes = (uint32_t)conf_size_bytes(app->conf, "router.max-uplink"),
                         .queue_messages = (uint32_t)conf_int(app->conf, "router.queue-messages"),
                         .queue_bytes = (uint32_t)conf_size_bytes(app->conf, "router.queue-bytes"),
-                        .queue_age_us = conf_duration_us(app->conf, "router.queue-age")};
+                        .queue_age_us = conf_duration_us(app->conf, "router.queue-age"),
+                        .observers = app->observers};
     return router_new(&opts, loops, app->shard_count, &app->router, note);
 }
 
@@ -128,6 +133,8 @@ static lpx_err add_methods(lpxd *app, rpc_server *rpc, lpx_note *note)
     }
     if (has_role(app, "control")) {
         size_t count = control_methods(&methods);
+        LPX_TRY(rpc_server_add(rpc, methods, count, note));
+        count = reporting_methods(&methods);
         LPX_TRY(rpc_server_add(rpc, methods, count, note));
     }
     if (app->router != NULL) {
@@ -382,6 +389,14 @@ static lpx_err start(lpxd *app, lpx_note *note)
     return LPX_SUCCESS;
 }
 
+static void stop_reporting(lpxd *app)
+{
+    uint64_t lost = reporting_stop(app->reporting);
+    if (lost > 0) {
+        LPX_LOG(LPX_LOG_ERROR, "report_counts_lost", LPX_F_INT("counts", lost));
+    }
+}
+
 /* After the loops have stopped: finish what is on its way, then free in the order of dependence. */
 static void finish(lpxd *app)
 {
@@ -394,6 +409,7 @@ static void finish(lpxd *app)
     if (app->router != NULL) {
         router_stop(app->router);
     }
+    stop_reporting(app);
     io_workers_free(&app->password_workers);
     store_close(&app->store); /* finishes queued work; the answers wait on the loops */
     for (unsigned i = 0; i < app->shard_count; i++) {
@@ -411,6 +427,7 @@ static void finish(lpxd *app)
         rpc_reflect_free(&app->shards[i].reflect);
     }
     router_free(&app->router);
+    reporting_free(&app->reporting);
     iam_free(&app->iam);
     io_signals_free(&app->signals);
     for (unsigned i = 0; i < app->shard_count; i++) {

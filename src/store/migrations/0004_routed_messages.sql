@@ -12,3 +12,11 @@ CREATE TABLE routed_messages (
 );
 CREATE INDEX routed_messages_home_network ON routed_messages (home_network_net_id, home_network_tenant_id, day);
 CREATE INDEX routed_messages_forwarder ON routed_messages (forwarder_net_id, forwarder_tenant_id, day);
+
+-- The last batch of counters that each process has added: a commit whose answer was lost is not added twice.
+CREATE TABLE report_writers (
+    writer     TEXT    NOT NULL PRIMARY KEY,
+    batch      INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+);
+CREATE INDEX report_writers_updated_at ON report_writers (updated_at);
