@@ -2,9 +2,6 @@
  * configured otherwise. */
 #include "bin/lpxd_priv.h"
 
-#include <stdio.h>
-#include <string.h>
-
 enum { METRICS_BYTES = 4 << 20 }; /* about 100 methods, each with its codes and steps */
 
 static void answer_text(http1_request *request, int status, lpx_bytes body)
@@ -14,23 +11,10 @@ static void answer_text(http1_request *request, int status, lpx_bytes body)
     http1_request_answer(request, &answer);
 }
 
-static void router_metrics(const lpxd *app, lpx_buf *text)
+static void traffic_metrics(const lpxd *app, lpx_buf *text)
 {
-    router_counts counts;
-    router_metric metric;
-    const char *previous = "";
-    if (app->router == NULL) {
-        return;
-    }
-    router_count(app->router, &counts);
-    for (unsigned i = 0; router_metric_get(&counts, i, &metric); i++) {
-        if (strcmp(metric.name, previous) != 0) {
-            lpx_buf_printf(text, "# TYPE %s %s\n", metric.name, metric.gauge ? "gauge" : "counter");
-            previous = metric.name;
-        }
-        bool labels = metric.labels[0] != '\0';
-        lpx_buf_printf(text, "%s%s%s%s %llu\n", metric.name, labels ? "{" : "", metric.labels, labels ? "}" : "",
-                       (unsigned long long)metric.value);
+    if (app->router != NULL) {
+        router_metrics(app->router, text);
     }
 }
 
@@ -61,7 +45,7 @@ static void report_metrics(const lpxd *app, lpx_buf *text)
 /* Each appends what it knows: # TYPE lines and samples. */
 typedef void metrics_fn(const lpxd *app, lpx_buf *text);
 static metrics_fn *const metrics[] = {
-    router_metrics,
+    traffic_metrics,
     call_metrics,
     http_metrics,
     report_metrics,

@@ -67,6 +67,12 @@ enum {
     ROUTER_METER_PAYLOADS = 1 << 15,
     ROUTER_METER_FIRST_PAYLOADS = 64,
 
+    /* Series of metrics: what a scrape takes without noticing, about half a MiB each. */
+    ROUTER_METRIC_GROUPS = 1000,
+    ROUTER_METRIC_ROUTES = 1000,
+    /* Pairs of forwarder and home network that have counters, per loop, 150 bytes each. */
+    ROUTER_MAX_ROUTES = 4096,
+
     /* Random bytes fetched at once for ids. */
     ROUTER_RANDOM_BYTES = 640,
     ROUTER_ID_KEY_BYTES = 32,

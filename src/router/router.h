@@ -68,14 +68,9 @@ typedef struct router_counts {
 /** Add up the counters of all loops. @thread any */
 void router_count(const router *router, router_counts *out);
 
-/** One line of metrics. */
-typedef struct router_metric {
-    const char *name; /* "lpx_router_dropped_messages_total"; static */
-    char labels[64];  /* "direction=\"uplink\",reason=\"policy\""; may be empty */
-    uint64_t value;
-    bool gauge; /* else a counter */
-} router_metric;
-
-/** The metric number index (0, 1, …) of counts; those of one name follow each other.
- * @return false behind the last */
-bool router_metric_get(const router_counts *counts, unsigned index, router_metric *out);
+/** Append all metrics in Prometheus' text form: the sums above; what waits, was sent and was lost of the groups of
+ * subscriptions with the most waiting (ROUTER_METRIC_GROUPS, all others as net_id "rest"); what was routed and dropped
+ * between the ROUTER_METRIC_ROUTES pairs of forwarder and home network with the most messages (an outcome of a message
+ * counts once, however many copies; members 000000: no route, or pairs without a counter of their own).
+ * @thread loops[0] */
+void router_metrics(const router *router, lpx_buf *out);

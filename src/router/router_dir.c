@@ -111,6 +111,29 @@ void router_sub_unref(router_sub **ref)
     }
 }
 
+void router_sub_count_drop(router_sub *sub, traffic_drop reason)
+{
+    unsigned number = (unsigned)reason - ROUTER_SUB_FIRST_REASON;
+    lpx_assert(number < ROUTER_SUB_REASONS);
+    atomic_fetch_add_explicit(&sub->dropped[number], 1, memory_order_relaxed);
+}
+
+void router_sub_add_totals(const router_sub *sub, router_sub_totals *to)
+{
+    to->sent += atomic_load_explicit(&sub->sent, memory_order_relaxed);
+    for (unsigned i = 0; i < ROUTER_SUB_REASONS; i++) {
+        to->dropped[i] += atomic_load_explicit(&sub->dropped[i], memory_order_relaxed);
+    }
+}
+
+void router_totals_add(router_sub_totals *to, const router_sub_totals *more)
+{
+    to->sent += more->sent;
+    for (unsigned i = 0; i < ROUTER_SUB_REASONS; i++) {
+        to->dropped[i] += more->dropped[i];
+    }
+}
+
 bool router_sub_has_room(const router_sub *sub)
 {
     return atomic_load_explicit(&sub->waiting_messages, memory_order_relaxed) < sub->max_messages &&
@@ -392,6 +415,7 @@ bool router_dir_remove(router_dir *dir, router_sub *sub)
     if (group == NULL || at == group->count) {
         return false;
     }
+    router_sub_add_totals(sub, &group->past);
     group->count--;
     memmove(&group->subs[at], &group->subs[at + 1], (group->count - at) * sizeof(*group->subs));
     if (at < group->cursor) {
@@ -432,6 +456,16 @@ router_place *router_dir_find(const router_dir *dir, traffic_direction direction
 router_place *router_dir_naming(const router_dir *dir, uint32_t index)
 {
     return index < dir->naming_count ? dir->places[dir->naming[index]] : NULL;
+}
+
+void router_dir_each_group(const router_dir *dir,
+                           void (*see)(void *ctx, const router_place *place, const router_group *group), void *ctx)
+{
+    for (uint32_t i = 0; i < dir->place_room; i++) {
+        for (uint32_t j = 0; dir->places[i] != NULL && j < dir->places[i]->group_count; j++) {
+            see(ctx, dir->places[i], &dir->places[i]->groups[j]);
+        }
+    }
 }
 
 uint32_t router_dir_count(const router_dir *dir)

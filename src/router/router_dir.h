@@ -22,6 +22,17 @@ typedef struct router_sub_spec {
     uint32_t max_bytes;
 } router_sub_spec;
 
+enum {
+    ROUTER_SUB_FIRST_REASON = TRAFFIC_DROP_QUEUE_FULL,
+    ROUTER_SUB_REASONS = TRAFFIC_DROP_REASONS - ROUTER_SUB_FIRST_REASON
+};
+
+/** What became of the copies of subscriptions. */
+typedef struct router_sub_totals {
+    uint64_t sent;
+    uint64_t dropped[ROUTER_SUB_REASONS]; /* by reason - ROUTER_SUB_FIRST_REASON */
+} router_sub_totals;
+
 /** One subscription, shared by reference count. Read only, but for what is said otherwise. */
 typedef struct router_sub {
     atomic_uint refs; /* private */
@@ -36,7 +47,8 @@ typedef struct router_sub {
     /* What waits in its queue and on the way there; a loop that decides adds, the owner takes away. */
     atomic_uint waiting_messages;
     atomic_uint waiting_bytes;
-    void *stream; /* the owning loop's; no other looks at it */
+    atomic_ullong sent, dropped[ROUTER_SUB_REASONS]; /* as router_sub_totals */
+    void *stream;                                    /* the owning loop's; no other looks at it */
 } router_sub;
 
 /** New subscription with one reference. @return NULL when memory is short */
@@ -45,6 +57,12 @@ router_sub *router_sub_new(const router_sub_spec *spec);
 router_sub *router_sub_ref(router_sub *sub);
 /** One reference less, the last frees; clears the pointer; accepts NULL. @thread any */
 void router_sub_unref(router_sub **sub);
+/** Count a copy that was lost. @thread any */
+void router_sub_count_drop(router_sub *sub, traffic_drop reason);
+/** Add its totals. @thread any */
+void router_sub_add_totals(const router_sub *sub, router_sub_totals *to);
+/** Add totals to others. */
+void router_totals_add(router_sub_totals *to, const router_sub_totals *more);
 /** Is there room for one more message in its queue? */
 bool router_sub_has_room(const router_sub *sub);
 
@@ -54,7 +72,8 @@ typedef struct router_group {
     uint8_t cluster_len, name_len;
     router_sub **subs;
     uint32_t count, room;
-    uint32_t cursor; /* whose turn it is, when the group has a name */
+    uint32_t cursor;        /* whose turn it is, when the group has a name */
+    router_sub_totals past; /* of subscriptions that have left */
 } router_group;
 
 /** All subscriptions of one member and direction. */
@@ -89,6 +108,9 @@ LPX_RESULT router_dir_check_room(const router_dir *dir, traffic_direction direct
 router_place *router_dir_find(const router_dir *dir, traffic_direction direction, traffic_member member);
 /** Place number index of those that have subscriptions naming EUIs; NULL behind the last. */
 router_place *router_dir_naming(const router_dir *dir, uint32_t index);
+/** See every group, in no order. */
+void router_dir_each_group(const router_dir *dir,
+                           void (*see)(void *ctx, const router_place *place, const router_group *group), void *ctx);
 /** Subscriptions in all. */
 uint32_t router_dir_count(const router_dir *dir);
 /** Cluster of a group (empty: any). */

@@ -10,6 +10,7 @@
 #include "router/router.h"
 #include "router/router_check.h"
 #include "router/router_queue.h"
+#include "router/router_routes.h"
 
 /* ---- counters: written by one loop, read by any ---- */
 
@@ -92,6 +93,7 @@ typedef struct router_shard {
     uint8_t random[ROUTER_RANDOM_BYTES];
     unsigned random_used;
     router_shard_counts counts;
+    router_routes routes;
 
     /* The inbox: any thread. */
     _Atomic(router_mail *) inbox; /* the newest first */

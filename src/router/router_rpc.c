@@ -276,6 +276,7 @@ static void carry_out(passage *p)
     }
     for (size_t i = 0; i < p->effects.outcome_count; i++) {
         const traffic_outcome *outcome = &p->effects.outcomes[i];
+        router_routes_add(&p->shard->routes, p->direction, traffic_member_of(p->forwarder), outcome);
         if (!outcome->delivered) {
             router_counter_add(&counts->dropped[p->direction][outcome->drop], 1);
             log_drop(p, outcome);

@@ -60,9 +60,10 @@ static bool letters_make(const router_shard *shard, router_mail_kind kind, route
 
 /* ---- streams ---- */
 
-static void lose(router_shard *shard, const router_copy *copy, traffic_drop reason)
+static void lose(router_shard *shard, router_sub *sub, const router_copy *copy, traffic_drop reason)
 {
     const router_copy_about *about = router_copy_get_about(copy);
+    router_sub_count_drop(sub, reason);
     router_counter_add(&shard->counts.dropped[about->direction][reason], 1);
     router_tell_lost(shard, about, reason);
 }
@@ -78,7 +79,7 @@ static void on_dropped(void *ctx, const router_copy *copy, traffic_drop reason)
 {
     router_stream *stream = ctx;
     waits_no_more(stream->sub, copy);
-    lose(stream->shard, copy, reason);
+    lose(stream->shard, stream->sub, copy, reason);
 }
 
 /* Send while the stream takes it. */
@@ -93,6 +94,7 @@ static void stream_drain(router_stream *stream)
         }
         stream->writable = rpc_stream_send(stream->call, router_copy_message(copy));
         router_counter_add(&shard->counts.sent[stream->sub->direction], 1);
+        router_counter_add(&stream->sub->sent, 1);
         waits_no_more(stream->sub, copy);
         router_tell_sent(shard, router_copy_get_about(copy));
         router_copy_unref(&copy);
@@ -106,7 +108,7 @@ static void stream_take(router_shard *shard, router_sub *sub, router_copy *copy)
     router_stream *stream = sub->stream;
     if (stream == NULL || shard->queued_bytes + router_copy_message(copy).len > ROUTER_SHARD_BYTES) {
         waits_no_more(sub, copy);
-        lose(shard, copy, stream == NULL ? TRAFFIC_DROP_GONE : TRAFFIC_DROP_MEMORY);
+        lose(shard, sub, copy, stream == NULL ? TRAFFIC_DROP_GONE : TRAFFIC_DROP_MEMORY);
         router_copy_unref(&copy);
         return;
     }
@@ -123,14 +125,20 @@ static void stream_on_writable(void *ctx)
     stream_drain(stream);
 }
 
-/* Take the stream apart; what waits is dropped. */
+/* What waits is dropped. */
+static void stream_empty(router_stream *stream)
+{
+    stream->shard->queued_bytes -= stream->queue.bytes;
+    router_queue_fini(&stream->queue, TRAFFIC_DROP_GONE);
+}
+
+/* Take the stream apart. */
 static void stream_free(router_stream *stream)
 {
     router_shard *shard = stream->shard;
     router_sub *sub = stream->sub;
     router_counter_add(&shard->counts.closed[sub->direction], 1);
-    shard->queued_bytes -= stream->queue.bytes;
-    router_queue_fini(&stream->queue, TRAFFIC_DROP_GONE);
+    stream_empty(stream);
     lpx_list_remove(&stream->node);
     letters_free(shard, stream->farewell);
     sub->stream = NULL;
@@ -298,7 +306,7 @@ void router_shard_deliver(router_shard *shard, router_sub *sub, router_copy *cop
     if (sub->loop != shard->index) {
         item = batch_item(shard, sub->loop, len);
         if (item == NULL) {
-            lose(shard, copy, TRAFFIC_DROP_RELAY_FULL);
+            lose(shard, sub, copy, TRAFFIC_DROP_RELAY_FULL);
             return;
         }
     }
@@ -349,6 +357,7 @@ static void stream_on_end(void *ctx, lpx_code why)
     (void)why;
     router_stream *stream = ctx;
     router_shard *shard = stream->shard;
+    stream_empty(stream); /* first: who removes the subscription adds up what became of its copies */
     (void)router_dir_remove(shard->dir, stream->sub);
     letters_send(shard, stream->farewell);
     stream_free(stream);
@@ -436,6 +445,7 @@ router_shard *router_shard_new(router *self, io_loop *loop, unsigned index, rout
     shard->flush.run = flush;
     shard->inbox_task.run = run_inbox;
     shard->random_used = ROUTER_RANDOM_BYTES;
+    router_routes_init(&shard->routes, self->loader.seed);
     lpx_list_init(&shard->streams);
     lpx_list_init(&shard->flush.node);
     lpx_buf_init(&shard->scratch, ROUTER_MESSAGE_BYTES);
@@ -465,6 +475,7 @@ void router_shard_free(router_shard **ref)
     router_dir_free(&shard->dir);
     router_tables_unref(&shard->tables);
     router_seen_fini(&shard->seen);
+    router_routes_fini(&shard->routes);
     lpx_buf_fini(&shard->scratch);
     free(shard);
 }

@@ -2,7 +2,10 @@
  * to subscriber on the same loop and on others, groups, slow subscribers, reports, and changes in the store. */
 #include "router/router_kit_test.h"
 
+#include <stdlib.h>
+
 #include "lpx_reasons.h"
+#include "router/limits.h"
 
 /* ---- messages ---- */
 
@@ -451,22 +454,88 @@ static void options_have_ranges(void **state)
     io_loop_free(&loop);
 }
 
-static void metrics_have_names(void **state)
+static void assert_says(const lpx_buf *text, const char *line)
+{
+    if (strstr((const char *)text->ptr, line) == NULL) {
+        fail_msg("no line \"%s\" in:\n%s", line, (const char *)text->ptr);
+    }
+}
+
+static void metrics_tell_of_queues_and_routes(void **state)
 {
     (void)state;
-    router_counts counts = {.tables_failed = 3, .opened = {5, 7}, .closed = {1, 7}};
-    counts.dropped[TRAFFIC_DOWN][TRAFFIC_DROP_QUEUE_AGE] = 11;
-    router_metric m;
-    unsigned rows = 0, found = 0;
-    for (; router_metric_get(&counts, rows, &m); rows++) {
-        assert_true(strncmp(m.name, "lpx_router_", 11) == 0);
-        found += m.value == 11 && strcmp(m.labels, "direction=\"downlink\",reason=\"queue_age\"") == 0 &&
-                 strcmp(m.name, "lpx_router_dropped_messages_total") == 0;
-        found += m.gauge && m.value == 4 && strcmp(m.labels, "direction=\"uplink\"") == 0;
-        found += m.value == 3 && strcmp(m.name, "lpx_router_tables_failed_total") == 0;
+    exchange x;
+    router_opts opts = open_opts;
+    opts.queue_messages = 2;
+    open_exchange(&x, &opts);
+    rpc_call *slow = subscribe(&x, 1, "slow"), *none = subscribe(&x, 0, ""), *gone = subscribe(&x, 2, "");
+    slow->window = 1;
+    for (unsigned i = 0; i < 5; i++) {
+        publish(&x);
     }
-    assert_int_equal(found, 3);
-    assert_int_equal(rows, 4 + 4 + 2 + 2 * TRAFFIC_DROP_REASONS + 2 * ROUTER_REPORT_OUTCOMES + 2 + 2);
+    turn_all(&x);
+    fake_call_free(&gone);
+    turn_all(&x);
+    lpx_buf text;
+    lpx_buf_init(&text, 1 << 20);
+    router_metrics(x.router, &text);
+    lpx_buf_add(&text, lpx_bytes_of("", 1));
+    assert_false(lpx_buf_failed(&text));
+    assert_says(&text, "# TYPE lpx_router_queue_messages gauge\n");
+    assert_says(&text, "lpx_router_dropped_messages_total{direction=\"uplink\",reason=\"queue_full\"} 2\n");
+    assert_says(&text, "lpx_router_subscriptions{direction=\"uplink\"} 2\n");
+    assert_says(&text, "lpx_router_tables_failed_total 0\n");
+#define SLOW "{direction=\"uplink\",net_id=\"000042\",tenant_id=\"\",cluster_id=\"\",group=\"slow\""
+#define NO_GROUP "{direction=\"uplink\",net_id=\"000042\",tenant_id=\"\",cluster_id=\"\",group=\"\""
+    assert_says(&text, "lpx_router_queue_messages" SLOW "} 2\n");
+    assert_says(&text, "lpx_router_queue_messages" NO_GROUP "} 0\n");
+    assert_says(&text, "lpx_router_queue_sent_messages_total" SLOW "} 1\n");
+    assert_says(&text, "lpx_router_queue_sent_messages_total" NO_GROUP "} 10\n"); /* of who left too */
+    assert_says(&text, "lpx_router_queue_dropped_messages_total" SLOW ",reason=\"queue_full\"} 2\n");
+    assert_says(&text, "lpx_router_route_routed_messages_total{direction=\"uplink\",forwarder_net_id=\"000013\","
+                       "forwarder_tenant_id=\"fwd\",home_network_net_id=\"000042\",home_network_tenant_id=\"\"} 5\n");
+    lpx_buf_fini(&text);
+    fake_call_free(&slow);
+    fake_call_free(&none);
+    close_exchange(&x);
+}
+
+/* More groups than series: the first ones are those with the most waiting, and nothing is lost in the sum. */
+static void metrics_have_a_bound(void **state)
+{
+    (void)state;
+    enum { GROUPS = ROUTER_METRIC_GROUPS + 200 };
+    exchange x;
+    open_exchange(&x, &open_opts);
+    static rpc_call *subs[GROUPS];
+    for (unsigned i = 0; i < GROUPS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "g%u", i);
+        subs[i] = subscribe(&x, 0, name);
+        subs[i]->window = i % 2 == 0 ? 1 : 2;
+    }
+    publish(&x);
+    publish(&x);
+    lpx_buf text;
+    lpx_buf_init(&text, 8 << 20);
+    router_metrics(x.router, &text);
+    lpx_buf_add(&text, lpx_bytes_of("", 1));
+    assert_false(lpx_buf_failed(&text));
+    unsigned rows = 0, waiting = 0;
+    for (const char *at = strstr((const char *)text.ptr, "lpx_router_queue_messages{"); at != NULL;
+         at = strstr(at + 1, "lpx_router_queue_messages{")) {
+        rows++;
+        waiting += (unsigned)strtoul(strchr(at, '}') + 1, NULL, 10);
+    }
+    assert_int_equal(rows, ROUTER_METRIC_GROUPS + 2);
+    assert_int_equal(waiting, GROUPS / 2);
+    assert_says(&text, "lpx_router_queue_messages{direction=\"uplink\",net_id=\"rest\",tenant_id=\"\",cluster_id=\"\","
+                       "group=\"\"} 0\n");
+    lpx_buf_fini(&text);
+    for (unsigned i = 0; i < GROUPS; i++) {
+        fake_call_free(&subs[i]);
+    }
+    close_exchange(&x);
 }
 
 int main(void)
@@ -489,7 +558,8 @@ int main(void)
         cmocka_unit_test(many_changes_are_few_loads),
         cmocka_unit_test(unreadable_tables_leave_the_old_ones),
         cmocka_unit_test(options_have_ranges),
-        cmocka_unit_test(metrics_have_names),
+        cmocka_unit_test(metrics_tell_of_queues_and_routes),
+        cmocka_unit_test(metrics_have_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
