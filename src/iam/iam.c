@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "iam/iam_cert.h"
 #include "iam/iam_priv.h"
 #include "iam/iam_store.h"
 #include "lpx_reasons.h"
@@ -38,6 +39,7 @@ static lpx_err take_settings(iam *self, const iam_opts *opts, lpx_note *note)
     self->bucket_interval_us = interval_us > 0 ? interval_us : 1;
     self->bucket_burst = opts->anonymous_burst > 0 ? opts->anonymous_burst : IAM_ANONYMOUS_BURST;
     self->allow_private_net_ids = opts->allow_private_net_ids;
+    self->ca = opts->ca;
     return LPX_SUCCESS;
 }
 
@@ -91,6 +93,7 @@ lpx_err iam_new(store *db, const iam_opts *opts, lpx_utc now, iam **out, lpx_not
     if (!lpx_failed(err)) {
         iam_rpc_methods(made);
         iam_rpc_key_methods(made);
+        iam_rpc_cert_methods(made);
         iam_rpc_catalog_methods(made);
         iam_rpc_join_methods(made);
         setup_job setup = {.job = {.work = setup_work, .write = true}, .self = made, .now = now};
@@ -139,6 +142,7 @@ static lpx_err import_keys(const iam_signing_row *rows, size_t count, jwt_key **
 static lpx_err build_snapshot(iam *self, store_tx *tx, lpx_arena *arena, rpc_auth_snapshot **out)
 {
     rpc_auth_key *keys;
+    rpc_auth_cert *certs;
     rpc_auth_admin *admins;
     iam_signing_row *rows;
     jwt_key *signing[IAM_MAX_SIGNING_KEYS];
@@ -147,10 +151,12 @@ static lpx_err build_snapshot(iam *self, store_tx *tx, lpx_arena *arena, rpc_aut
                               .audiences = self->audiences,
                               .audience_count = self->audience_count};
     LPX_TRY(iam_store_auth_keys(tx, arena, &keys, &source.key_count));
+    LPX_TRY(iam_store_auth_certs(tx, arena, &certs, &source.cert_count));
     LPX_TRY(iam_store_admins(tx, arena, &admins, &source.admin_count));
     LPX_TRY(iam_store_signing_keys(tx, arena, &rows, &source.signing_key_count));
     LPX_TRY(import_keys(rows, source.signing_key_count, signing));
     source.keys = keys;
+    source.certs = certs;
     source.admins = admins;
     rpc_auth_snapshot *made = rpc_auth_snapshot_new(&source);
     if (made == NULL) {
@@ -290,7 +296,9 @@ lpx_err iam_start(iam *self, io_loop *home, iam_snapshot_fn *snapshot, void *ctx
     self->load_job = (store_job){.home = home, .work = load_work, .done = load_done};
     self->step_job = (store_job){.home = home, .work = step_work, .done = step_done, .write = true};
     self->watch =
-        (store_watch){.topics = 1U << STORE_TOPIC_KEYS | 1U << STORE_TOPIC_SIGNING, .home = home, .changed = changed};
+        (store_watch){.topics = 1U << STORE_TOPIC_KEYS | 1U << STORE_TOPIC_SIGNING | 1U << STORE_TOPIC_CERTIFICATES,
+                      .home = home,
+                      .changed = changed};
     self->running = true;
     store_watch_start(self->store, &self->watch);
     io_timer_arm(&self->step_timer, IAM_KEYRING_EVERY_S * us_per_s);

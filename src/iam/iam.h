@@ -5,6 +5,7 @@
  * join both, iam.c owns the object. */
 #pragma once
 #include "base/time.h"
+#include "crypto/x509.h"
 #include "io/loop.h"
 #include "rpc/authn.h"
 #include "rpc/rpc.h"
@@ -20,6 +21,7 @@ typedef struct iam_opts {
     bool allow_private_net_ids;   /* NetIDs 000000 and 000001 */
     uint32_t anonymous_per_hour;  /* key requests without credentials; 0: IAM_ANONYMOUS_PER_HOUR */
     uint32_t anonymous_burst;     /* 0: IAM_ANONYMOUS_BURST */
+    const crypto_ca *ca;          /* issues certificates of clients; borrowed for life; NULL: none are issued */
 } iam_opts;
 
 /** New object: makes the first signing key when there is none and loads the ring, so that tokens can be issued at once.
@@ -36,14 +38,15 @@ size_t iam_methods(iam *iam, const rpc_method **out);
 /** Receives each new authentication snapshot, with one reference that is the receiver's. @thread home of iam_start */
 typedef void iam_snapshot_fn(void *ctx, rpc_auth_snapshot *snapshot);
 
-/** Load an authentication snapshot: approved keys, administrators, signing keys, issuer, audiences. Also takes what it
- * read into the own ring of signing keys. @thread any; blocks as its transaction does */
+/** Load an authentication snapshot: approved keys, client certificates, administrators, signing keys, issuer,
+ * audiences. Also takes what it read into the own ring of signing keys. @thread any; blocks as its transaction does */
 LPX_RESULT iam_load_snapshot(iam *iam, store_tx *tx, rpc_auth_snapshot **out);
 
 /** Load a snapshot now, on the calling thread: for start-up and tests. */
 LPX_RESULT iam_snapshot_now(iam *iam, rpc_auth_snapshot **out);
 
-/** Follow the store: a new snapshot for each change of keys (one at once, too), and rotation of the signing keys.
+/** Follow the store: a new snapshot for each change of keys and certificates (one at once, too), and rotation of the
+ * signing keys.
  * @param home  loop of timers and callbacks @thread home */
 LPX_RESULT iam_start(iam *iam, io_loop *home, iam_snapshot_fn *snapshot, void *ctx);
 /** Stop: snapshot never runs afterwards, and token requests are refused. Loads under way are waited for by turning
@@ -76,6 +79,9 @@ typedef void iam_token_fn(void *ctx, const iam_token_answer *answer);
  * @err RESOURCE_EXHAUSTED: IAM_TOKEN_BUSY (too many, or stopped); then done never runs (answer with status 503)
  * @thread home's */
 LPX_RESULT iam_token_request(iam *iam, io_loop *home, const iam_token_form *form, iam_token_fn *done, void *ctx);
+
+/** Write when a client certificate was last used. Does not wait, and may be lost. @param loop the caller's */
+void iam_cert_used(iam *iam, io_loop *loop, const char *fingerprint, lpx_utc now);
 
 enum { IAM_PASSWORD_BYTES = 25 }; /* 24 characters and NUL */
 

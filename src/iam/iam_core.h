@@ -165,6 +165,10 @@ Pb__V3__NetworkOrTenant *iam_member_to_catalog(const iam_member *member, iam_vie
 bool iam_put_text(lpx_str text, lpx_arena *arena, char **out);
 /** A contact; an empty one is absent, as clients expect of one that was cleared. */
 bool iam_put_contact(const iam_contact *contact, lpx_arena *arena, Pb__V3__ContactInfo **out);
+/** Rights of a mask as a list. */
+bool iam_put_rights(uint64_t mask, lpx_arena *arena, Pb__V3__Right **out, size_t *count);
+/** A time; absent when it is not set. */
+bool iam_put_time(bool set, lpx_utc time, lpx_arena *arena, Google__Protobuf__Timestamp **out);
 /** A stored target. Without secrets it shows where, and not how to get in. */
 bool iam_put_target(lpx_bytes stored, bool secrets, lpx_arena *arena, Pb__V3__Target **out);
 

@@ -264,7 +264,7 @@ Pb__V3__NetworkOrTenant *iam_member_to_catalog(const iam_member *member, iam_vie
     return either->tenant != NULL ? either : NULL;
 }
 
-static bool put_rights(uint64_t mask, lpx_arena *arena, Pb__V3__Right **out, size_t *count)
+bool iam_put_rights(uint64_t mask, lpx_arena *arena, Pb__V3__Right **out, size_t *count)
 {
     Pb__V3__Right *list = lpx_arena_array(arena, 64, sizeof *list);
     if (list == NULL) {
@@ -281,7 +281,7 @@ static bool put_rights(uint64_t mask, lpx_arena *arena, Pb__V3__Right **out, siz
     return true;
 }
 
-static bool put_time(bool set, lpx_utc time, lpx_arena *arena, Google__Protobuf__Timestamp **out)
+bool iam_put_time(bool set, lpx_utc time, lpx_arena *arena, Google__Protobuf__Timestamp **out)
 {
     *out = NULL;
     if (!set) {
@@ -310,8 +310,8 @@ Pb__V3__NetworkAPIKey *iam_key_to_message(const iam_key *key, lpx_arena *arena)
     k->state = (Pb__V3__APIKeyState)key->state;
     bool ok = iam_put_text(key->key_id, arena, &k->key_id) && iam_put_text(key->tenant_id, arena, &k->tenant_id) &&
               iam_put_text(key->cluster_id, arena, &k->cluster_id) &&
-              put_rights(key->rights, arena, &k->rights, &k->n_rights) &&
-              put_time(key->used, key->authenticated_at, arena, &k->authenticated_at);
+              iam_put_rights(key->rights, arena, &k->rights, &k->n_rights) &&
+              iam_put_time(key->used, key->authenticated_at, arena, &k->authenticated_at);
     return ok ? k : NULL;
 }
 
@@ -324,7 +324,7 @@ Pb__V3__ClusterAPIKey *iam_key_to_cluster_message(const iam_key *key, lpx_arena 
     pb__v3__cluster_apikey__init(k);
     k->state = (Pb__V3__APIKeyState)key->state;
     bool ok = iam_put_text(key->key_id, arena, &k->key_id) && iam_put_text(key->cluster_id, arena, &k->cluster_id) &&
-              put_rights(key->rights, arena, &k->rights, &k->n_rights) &&
-              put_time(key->used, key->authenticated_at, arena, &k->authenticated_at);
+              iam_put_rights(key->rights, arena, &k->rights, &k->n_rights) &&
+              iam_put_time(key->used, key->authenticated_at, arena, &k->authenticated_at);
     return ok ? k : NULL;
 }

@@ -25,6 +25,7 @@ struct iam {
     lpx_str audiences[IAM_MAX_AUDIENCES];
     size_t audience_count;
     bool allow_private_net_ids;
+    const crypto_ca *ca; /* NULL: none to issue certificates with */
     int64_t bucket_interval_us;
     uint32_t bucket_burst;
     rpc_method methods[IAM_METHODS];
@@ -51,6 +52,8 @@ struct iam {
 void iam_rpc_methods(iam *iam);
 /** Take the methods of the API key vaults into the table. */
 void iam_rpc_key_methods(iam *iam);
+/** Take the methods of the vault of client certificates into the table. */
+void iam_rpc_cert_methods(iam *iam);
 /** Take the methods of the catalog into the table. */
 void iam_rpc_catalog_methods(iam *iam);
 /** Take the methods of the registry of Join Servers into the table. */

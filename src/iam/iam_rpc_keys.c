@@ -95,25 +95,23 @@ static lpx_err list_cluster_keys(store_tx *tx, rpc_txn *txn)
 
 /* New keys. */
 
-/* The network, and the tenant when one is named, must be registered. */
-static lpx_err check_owner(store_tx *tx, rpc_txn *txn, const iam_key *key)
+lpx_err iam_owner_check(store_tx *tx, uint32_t net_id, lpx_str tenant_id, const char *what, lpx_note *note)
 {
-    lpx_str tenant = key->tenant_id;
     bool found;
-    LPX_TRY(iam_member_id_check(key->net_id, tenant.len > 0 ? tenant.ptr : NULL, "", &txn->note));
-    LPX_TRY(iam_store_member_exists(tx, key->net_id, LPX_STR(""), &found));
+    LPX_TRY(iam_member_id_check(net_id, tenant_id.len > 0 ? tenant_id.ptr : NULL, "", note));
+    LPX_TRY(iam_store_member_exists(tx, net_id, LPX_STR(""), &found));
     if (!found) {
-        return lpx_fail(&txn->note, IAM_NETWORK_UNKNOWN,
-                        "Network %06X is not registered; register it before its API keys.", (unsigned)key->net_id);
+        return lpx_fail(note, IAM_NETWORK_UNKNOWN, "Network %06X is not registered; register it before its %s.",
+                        (unsigned)net_id, what);
     }
-    if (tenant.len == 0) {
+    if (tenant_id.len == 0) {
         return LPX_SUCCESS;
     }
-    LPX_TRY(iam_store_member_exists(tx, key->net_id, tenant, &found));
+    LPX_TRY(iam_store_member_exists(tx, net_id, tenant_id, &found));
     return found ? LPX_SUCCESS
-                 : lpx_fail(&txn->note, IAM_TENANT_UNKNOWN,
-                            "Tenant %s of network %06X is not registered; register it before its API keys.", tenant.ptr,
-                            (unsigned)key->net_id);
+                 : lpx_fail(note, IAM_TENANT_UNKNOWN,
+                            "Tenant %s of network %06X is not registered; register it before its %s.", tenant_id.ptr,
+                            (unsigned)net_id, what);
 }
 
 /* Strangers share one bucket, and may not fill the vault with keys that wait. */
@@ -193,7 +191,7 @@ static lpx_err create_key(store_tx *tx, rpc_txn *txn)
     const Pb__Iam__V2__CreateNetworkAPIKeyRequest *in = REQUEST(Pb__Iam__V2__CreateNetworkAPIKeyRequest, txn);
     iam_key key = {.net_id = in->net_id, .tenant_id = pb_str(in->tenant_id), .cluster_id = pb_str(in->cluster_id)};
     LPX_TRY(check_stranger(tx, txn));
-    LPX_TRY(check_owner(tx, txn, &key));
+    LPX_TRY(iam_owner_check(tx, key.net_id, key.tenant_id, "API keys", &txn->note));
     LPX_TRY(iam_rights_mask(in->rights, in->n_rights, &key.rights, &txn->note));
     Pb__Iam__V2__CreateNetworkAPIKeyResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
     if (reply == NULL) {
@@ -211,7 +209,7 @@ static lpx_err create_old_key(store_tx *tx, rpc_txn *txn)
                    .tenant_id = pb_str(in->tenant_id),
                    .cluster_id = pb_str(in->cluster_id),
                    .rights = iam_key_first_rights(txn->who)};
-    LPX_TRY(check_owner(tx, txn, &key));
+    LPX_TRY(iam_owner_check(tx, key.net_id, key.tenant_id, "API keys", &txn->note));
     Pb__Iam__V1__CreateAPIKeyResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
     if (reply == NULL) {
         return NO_MEMORY;

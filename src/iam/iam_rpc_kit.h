@@ -21,5 +21,8 @@ uint32_t iam_walk_end(rpc_txn *txn, const rpc_walk *walk, const iam_member *memb
 /** Answer a page of Join Servers (ListJoinServersRequest). @param catalog listed ones alone, without resolvers */
 LPX_RESULT iam_list_join_servers(store_tx *tx, rpc_txn *txn, const char *method, bool catalog);
 
+/** The network, and the tenant when one is named, must be registered. @param what they are registered before, for notes
+ * @err NOT_FOUND: IAM_NETWORK_UNKNOWN, IAM_TENANT_UNKNOWN; those of iam_member_id_check */
+LPX_RESULT iam_owner_check(store_tx *tx, uint32_t net_id, lpx_str tenant_id, const char *what, lpx_note *note);
 /** Failure: a network, or a tenant, is not registered. */
 lpx_err iam_member_unknown(const iam_member *id, lpx_note *note);

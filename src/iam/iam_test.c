@@ -203,6 +203,7 @@ int main(int argc, char **argv)
     failed += iam_keys_tests();
     failed += iam_vaults_tests();
     failed += iam_catalog_tests();
+    failed += iam_certs_tests();
     failed += iam_token_tests();
     return failed == 0 ? 0 : 1;
 }

@@ -70,5 +70,7 @@ int iam_keys_tests(void);
 int iam_vaults_tests(void);
 /** The catalog and the registry of Join Servers. */
 int iam_catalog_tests(void);
+/** Client certificates. */
+int iam_certs_tests(void);
 /** Tokens, signing keys, snapshots, administrators. */
 int iam_token_tests(void);

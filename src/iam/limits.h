@@ -17,6 +17,9 @@ enum {
     IAM_KEY_ID_RANDOM_BYTES = 10,      /* 80 bits: 16 base32 characters */
     IAM_SECRET_RANDOM_BYTES = 30,      /* 240 bits: 48 base32 characters */
     IAM_MAX_REQUESTED_KEYS = 1000,     /* keys that wait for an administrator: strangers make them */
+    IAM_CERT_DAYS = 365,               /* a client certificate, unless asked for otherwise */
+    IAM_MAX_CERTS = 1000,              /* of one network, or of all clusters, that have not ended; revoked ones too */
+    IAM_CERT_KEPT_DAYS = 90,           /* after their end, so that people find in the list what expired */
     IAM_ANONYMOUS_PER_HOUR = 60,       /* key requests without credentials, all strangers together */
     IAM_ANONYMOUS_BURST = 20,          /* how many of them may come at once */
     IAM_FORM_MAX_BYTES = 16 << 10,     /* body of a token request: five short fields */
