@@ -13,7 +13,14 @@ typedef struct agent agent;
 typedef struct agent_stream agent_stream;
 
 /** The services of an exchange; each has an address of its own, which may be the same for all. */
-typedef enum agent_service { AGENT_IAM, AGENT_CONTROL, AGENT_REPORTS, AGENT_ROUTER, AGENT_SERVICE_COUNT } agent_service;
+typedef enum agent_service {
+    AGENT_IAM,
+    AGENT_CONTROL,
+    AGENT_REPORTS,
+    AGENT_ROUTER,
+    AGENT_MAPPER,
+    AGENT_SERVICE_COUNT
+} agent_service;
 
 /** How to reach an exchange and as whom. Text is copied; NULL means absent. */
 typedef struct agent_opts {
@@ -48,7 +55,7 @@ typedef struct agent_stream_events {
                                                             after it returns; never comes after agent_stream_close */
 } agent_stream_events;
 
-/** Name of a service as in its flag: "iam", "controlplane", "reports", "router". */
+/** Name of a service as in its flag: "iam", "controlplane", "reports", "router", "mapper". */
 const char *agent_service_name(agent_service service);
 /** Host of "host[:port]", "[v6]:port" or "v6" into out, without brackets.
  * @return false when it is empty or longer than AGENT_HOST_BYTES - 1 */
@@ -77,6 +84,19 @@ io_loop *agent_loop(const agent *a);
 LPX_RESULT agent_call(agent *a, agent_service service, const char *path, const ProtobufCMessage *in,
                       const ProtobufCMessageDescriptor *desc, lpx_arena *arena, ProtobufCMessage **out,
                       agent_failure *why);
+
+/** What came back over HTTP. */
+typedef struct agent_page {
+    int status;
+    lpx_bytes body;        /* in the arena; also of a refusal */
+    agent_failure failure; /* when agent_get failed */
+} agent_page;
+
+/** GET a URL and wait. Never from a callback.
+ * @param authorised with the credentials of calls to the service
+ * @return AGENT_CALL_FAILED when nothing came back (then status is 0) or a status other than 2xx */
+LPX_RESULT agent_get(agent *a, agent_service service, bool authorised, const char *url, lpx_arena *arena,
+                     agent_page *out);
 
 /** Start a unary call; done comes on a later turn, once. From anywhere on the loop's thread.
  * @return false when memory is short or the agent is being closed; then done does not come */

@@ -129,7 +129,7 @@ static grpc_client *channel_of(agent *a, agent_service service, agent_failure *w
     return t->client;
 }
 
-static const char *header_of(const agent *a, agent_service service)
+const char *agent_header_of(const agent *a, agent_service service)
 {
     switch (agent_auth_of(a, service)) {
     case AGENT_AUTH_BASIC:
@@ -146,10 +146,14 @@ static const char *header_of(const agent *a, agent_service service)
 
 static void send_op(agent_op *op)
 {
+    if (op->token_only) {
+        agent_op_end(op, NULL);
+        return;
+    }
     static const grpc_out_events events = {.on_message = on_message, .on_done = on_done};
     agent_failure why = {.code = LPX_RESOURCE_EXHAUSTED, .text = "RESOURCE_EXHAUSTED: not enough memory for the call"};
     grpc_client *client = channel_of(op->agent, op->service, &why);
-    const char *header = header_of(op->agent, op->service);
+    const char *header = agent_header_of(op->agent, op->service);
     grpc_meta meta = {.key = "authorization", .value = lpx_str_bytes(lpx_str_of(header))};
     if (client != NULL) {
         op->out = grpc_client_start(client, op->path, &meta, header != NULL ? 1 : 0, op->timeout_us, &events, op);

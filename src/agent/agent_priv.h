@@ -61,6 +61,7 @@ struct agent_op {
     io_task later;              /* carries a failure to a later turn */
     bool later_posted, dropped; /* dropped: nobody wants to hear of its end */
     bool unary;
+    bool token_only; /* waits for its token and ends without a call */
     int64_t timeout_us;
     agent_failure failure;
     void (*on_message)(agent_op *op, lpx_bytes message);
@@ -73,6 +74,11 @@ struct agent_op {
 void agent_explain(const agent *a, agent_service service, lpx_code code, lpx_str message, agent_failure *out);
 /** Which credentials a call to this service carries. */
 agent_auth agent_auth_of(const agent *a, agent_service service);
+
+/** Value of the authorization header of a call to this service; NULL: none. */
+const char *agent_header_of(const agent *a, agent_service service);
+/** File of trusted certificates for a URL: its host decides. NULL: the system's roots. */
+const char *agent_ca_file_of(const agent *a, const char *url);
 
 /** New op with a request, given as a message or (in NULL) encoded; NULL when memory is short. The caller sets
  * on_message, on_done, owner and starts it. */

@@ -15,6 +15,8 @@ const char *agent_service_name(agent_service service)
         return "reports";
     case AGENT_ROUTER:
         return "router";
+    case AGENT_MAPPER:
+        return "mapper";
     case AGENT_SERVICE_COUNT:
         break;
     }

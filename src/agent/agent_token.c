@@ -65,11 +65,11 @@ static void on_fetched(void *ctx, lpx_err err, const fetch_result *result, const
 }
 
 /* The host of the URL decides about trust, as with the services. */
-static const char *ca_file_of(const agent *a)
+const char *agent_ca_file_of(const agent *a, const char *url)
 {
     char host[AGENT_ADDRESS_BYTES];
-    const char *start = strstr(a->token_url, "://");
-    start = start != NULL ? start + 3 : a->token_url;
+    const char *start = strstr(url, "://");
+    start = start != NULL ? start + 3 : url;
     (void)snprintf(host, sizeof host, "%.*s", (int)strcspn(start, "/?#"), start);
     return a->ca_file == NULL && agent_is_loopback(host) ? a->loopback_ca_file : a->ca_file;
 }
@@ -94,7 +94,7 @@ static void fetch(agent_token *t)
         .url = a->token_url,
         .headers = headers,
         .body = lpx_str_bytes(lpx_str_of(t->form)),
-        .ca_file = ca_file_of(a),
+        .ca_file = agent_ca_file_of(a, a->token_url),
         .max_body_bytes = AGENT_TOKEN_BODY_BYTES,
     };
     lpx_err err = fetch_start(a->fetch, &opts, on_fetched, t, &t->fetch, &note);

@@ -136,6 +136,12 @@ bool cli_interrupted(void)
     return interrupted != 0;
 }
 
+void cli_release_interrupt(void)
+{
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+}
+
 static lpx_err run_help(cli *c)
 {
     cli_line line = {.path = {c->root}, .depth = 1};
@@ -165,20 +171,21 @@ const cli_command cli_help_command = {
 
 static lpx_err run_completion(cli *c)
 {
-    if (c->line.arg_count > 0 && strcmp(c->line.args[0], "bash") != 0) {
-        return cli_fail(c, CLI_USAGE, "want bash, not \"%.60s\": other shells have no script yet", c->line.args[0]);
-    }
-    cli_completion_bash(c->program, c->root, &c->out);
-    return LPX_SUCCESS;
+    const char *shell = c->line.arg_count > 0 ? c->line.args[0] : "bash";
+    return cli_completion(shell, c->program, c->root, &c->out)
+               ? LPX_SUCCESS
+               : cli_fail(c, CLI_USAGE, "want bash, zsh or fish, not \"%.60s\"", shell);
 }
 
 const cli_command cli_completion_command = {
     .name = "completion",
-    .brief = "Print a completion script for bash",
-    .examples = "  Use it in this shell:\n    $ source <(%)\n",
+    .brief = "Print a completion script for bash, zsh or fish",
+    .examples = "  Use it in this bash:\n    $ source <(%)\n\n  Install it for zsh:\n"
+                "    $ % zsh > ~/.zfunc/_lpx\n\n"
+                "  Install it for fish:\n    $ % fish > ~/.config/fish/completions/lpx.fish\n",
     .run = run_completion,
     .takes_args = true,
-    .args_hint = "[bash]",
+    .args_hint = "[bash|zsh|fish]",
 };
 
 static lpx_err run_command(cli *c)
@@ -192,7 +199,9 @@ static lpx_err run_command(cli *c)
         cli_help(c, &c->line, &c->out);
         return LPX_SUCCESS;
     }
+    const char *form = cli_text(c, "output");
     c->debug = cli_on(c, "debug");
+    c->form = strcmp(form, "json") == 0 ? CLI_FORM_JSON : (strcmp(form, "csv") == 0 ? CLI_FORM_CSV : CLI_FORM_TABLE);
     LPX_TRY(cli_settings_load(c));
     return command->run(c);
 }
@@ -210,6 +219,49 @@ lpx_err cli_flush(cli *c)
     return LPX_SUCCESS;
 }
 
+/* Exit status of a failed call, by its gRPC code. */
+static int status_of_call(uint16_t code)
+{
+    switch ((lpx_code)code) {
+    case LPX_NOT_FOUND:
+        return CLI_EXIT_NOT_FOUND;
+    case LPX_PERMISSION_DENIED:
+    case LPX_UNAUTHENTICATED:
+        return CLI_EXIT_NOT_ALLOWED;
+    case LPX_UNAVAILABLE:
+    case LPX_DEADLINE_EXCEEDED:
+        return CLI_EXIT_UNREACHABLE;
+    case LPX_OK:
+    case LPX_CANCELLED:
+    case LPX_UNKNOWN:
+    case LPX_INVALID_ARGUMENT:
+    case LPX_ALREADY_EXISTS:
+    case LPX_RESOURCE_EXHAUSTED:
+    case LPX_FAILED_PRECONDITION:
+    case LPX_ABORTED:
+    case LPX_OUT_OF_RANGE:
+    case LPX_UNIMPLEMENTED:
+    case LPX_INTERNAL:
+    case LPX_DATA_LOSS:
+        break;
+    }
+    return CLI_EXIT_FAILED;
+}
+
+static int status_of(const cli *c, lpx_err err)
+{
+    if (c->drop_in) {
+        return CLI_EXIT_FAILED;
+    }
+    if (err.reason == CLI_USAGE) {
+        return CLI_EXIT_USAGE;
+    }
+    if (err.reason == CLI_INCOMPLETE) {
+        return CLI_EXIT_NO;
+    }
+    return err.reason == AGENT_CALL_FAILED ? status_of_call(err.code) : CLI_EXIT_FAILED;
+}
+
 static int finish(cli *c, lpx_err err)
 {
     if (!lpx_failed(err)) {
@@ -218,7 +270,7 @@ static int finish(cli *c, lpx_err err)
     if (lpx_failed(err)) {
         (void)fprintf(c->world->err, "%s: %s\n", c->program, cli_clean(c, c->why, false));
     }
-    return lpx_failed(err) ? 1 : 0;
+    return lpx_failed(err) ? status_of(c, err) : CLI_EXIT_DONE;
 }
 
 int cli_run(const cli_world *world, int argc, char **argv)
@@ -228,6 +280,7 @@ int cli_run(const cli_world *world, int argc, char **argv)
     lpx_arena_init_wiped(&c.arena, CLI_ARENA_BYTES);
     lpx_buf_init(&c.out, CLI_OUT_BYTES);
     c.root = cli_program(argc > 0 ? argv[0] : "lpx", &c.program);
+    c.drop_in = strcmp(c.program, "lpx") != 0;
     lpx_err err = cli_parse(c.root, argc, argv, &c.line, &note);
     if (lpx_failed(err) && cli_on(&c, "help")) {
         cli_help(&c, &c.line, &c.out);

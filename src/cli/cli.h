@@ -4,5 +4,6 @@
 
 /** Run one command line.
  * @param argv argv[0] decides which program it is; ended by NULL
- * @return exit status: 0 done, 1 anything else (the reason is on standard error) */
+ * @return exit status: 0 done; as one of the four, 1 for anything else; as lpx, see CLI_EXIT_... in cli_priv.h. The
+ * reason is on standard error */
 int cli_main(int argc, char **argv);

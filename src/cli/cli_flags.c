@@ -202,10 +202,10 @@ static lpx_err read_flag(cli_line *line, int argc, char **argv, int *i, lpx_note
         text = argv[++*i];
     } else if (text == NULL) {
         return lpx_fail(note, CLI_USAGE, "--%s wants a value: --%s %s", flag->name, flag->name,
-                        cli_kind_placeholder(flag->kind));
+                        cli_flag_placeholder(flag));
     }
     lpx_note why = {{0}};
-    if (lpx_failed(cli_kind_check(flag->kind, lpx_str_of(text), &why))) {
+    if (lpx_failed(cli_flag_check(flag, lpx_str_of(text), &why))) {
         return lpx_fail(note, CLI_USAGE, "--%s: %s", flag->name, why.text);
     }
     value->text = text;

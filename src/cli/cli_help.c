@@ -1,4 +1,4 @@
-/* Help, suggestions and the completion script: all of them from the table of commands. */
+/* Help, suggestions and a walk over all commands: all from the table of commands. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +64,14 @@ static bool is_new(flag_help *h, const char *name)
     return true;
 }
 
+/* "a|b|c" as "a, b, c". */
+static void add_words(const char *words, lpx_buf *out)
+{
+    for (; *words != 0; words++) {
+        lpx_buf_add_str(out, *words == '|' ? LPX_STR(", ") : (lpx_str){words, 1});
+    }
+}
+
 static void help_flag(void *ctx, const cli_flag *flag, bool shared)
 {
     flag_help *h = ctx;
@@ -78,9 +86,14 @@ static void help_flag(void *ctx, const cli_flag *flag, bool shared)
     if (flag->letter != 0) {
         (void)snprintf(letter, sizeof letter, "-%c, ", flag->letter);
     }
-    const char *placeholder = cli_kind_placeholder(flag->kind);
+    const char *placeholder = cli_flag_placeholder(flag);
     (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, flag->name, placeholder[0] != 0 ? " " : "", placeholder);
     lpx_buf_printf(h->out, "  %-35s %s", left, flag->text);
+    if (flag->kind == CLI_WORD && strstr(flag->text, "json") == NULL) {
+        lpx_buf_add_str(h->out, LPX_STR(" ("));
+        add_words(flag->words, h->out);
+        lpx_buf_add_str(h->out, LPX_STR(")"));
+    }
     if (flag->fallback != NULL && flag->fallback[0] != 0 && flag->kind != CLI_SWITCH) {
         lpx_buf_printf(h->out, " (default %s)", flag->fallback);
     }
@@ -91,7 +104,9 @@ static void help_children(const cli_command *command, lpx_buf *out)
 {
     lpx_buf_add_str(out, LPX_STR("\nCommands:\n"));
     for (const cli_command *const *b = command->below; *b != NULL; b++) {
-        lpx_buf_printf(out, "  %-14s  %s\n", (*b)->name, (*b)->brief);
+        if (!(*b)->hidden) {
+            lpx_buf_printf(out, "  %-18s  %s\n", (*b)->name, (*b)->brief);
+        }
     }
 }
 
@@ -142,60 +157,30 @@ void cli_help(cli *c, const cli_line *line, lpx_buf *out)
     }
 }
 
-/* ---- bash completion ---- */
-
-static void complete_flag(void *ctx, const cli_flag *flag, bool shared)
+/* The tree is ours and at most CLI_MAX_DEPTH deep: a stack of positions stands in for recursion. */
+void cli_each_command(const cli_command *root, void (*visit)(void *ctx, const cli_line *line), void *ctx)
 {
-    (void)shared;
-    flag_help *h = ctx;
-    if (is_new(h, flag->name)) {
-        lpx_buf_printf(h->out, "--%s ", flag->name);
-    }
-}
-
-/* One case: the words that may follow this path. */
-static void complete_path(const cli_line *line, lpx_buf *out)
-{
-    const cli_command *command = line->path[line->depth - 1];
-    flag_help h = {.out = out};
-    lpx_buf_add_str(out, LPX_STR("    \""));
-    for (size_t i = 1; i < line->depth; i++) {
-        lpx_buf_printf(out, "%s%s", i > 1 ? " " : "", line->path[i]->name);
-    }
-    lpx_buf_add_str(out, LPX_STR("\") words=\""));
-    for (const cli_command *const *b = command->below; b != NULL && *b != NULL; b++) {
-        lpx_buf_printf(out, "%s ", (*b)->name);
-    }
-    cli_each_flag(line, complete_flag, &h);
-    lpx_buf_add_str(out, LPX_STR("\" ;;\n"));
-}
-
-void cli_completion_bash(const char *program, const cli_command *root, lpx_buf *out)
-{
-    lpx_buf_printf(out,
-                   "_%s_complete() {\n  local current=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" words=\"\" i\n"
-                   "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-                   "    case \"${COMP_WORDS[i]}\" in -*) break ;; esac\n"
-                   "    path=\"${path:+$path }${COMP_WORDS[i]}\"\n  done\n  case \"$path\" in\n",
-                   program);
     const cli_command *const *next[CLI_MAX_DEPTH];
-    cli_line line = {.path = {root}, .depth = 1};
-    complete_path(&line, out);
+    cli_line *line = calloc(1, sizeof *line);
+    if (line == NULL) {
+        return;
+    }
+    line->path[0] = root;
+    line->depth = 1;
     next[0] = root->below;
-    while (line.depth > 0) {
-        const cli_command *const **at = &next[line.depth - 1];
-        if (*at == NULL || **at == NULL || line.depth == CLI_MAX_DEPTH) {
-            line.depth--;
+    visit(ctx, line);
+    while (line->depth > 0) {
+        const cli_command *const **at = &next[line->depth - 1];
+        if (*at == NULL || **at == NULL || line->depth == CLI_MAX_DEPTH) {
+            line->depth--;
             continue;
         }
-        line.path[line.depth++] = **at;
-        (*at)++;
-        next[line.depth - 1] = line.path[line.depth - 1]->below;
-        complete_path(&line, out);
+        const cli_command *command = *(*at)++;
+        if (!command->hidden) {
+            line->path[line->depth++] = command;
+            next[line->depth - 1] = command->below;
+            visit(ctx, line);
+        }
     }
-    lpx_buf_printf(out,
-                   "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-                   "  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$current\"))\n}\n"
-                   "complete -F _%s_complete %s\n",
-                   program, program);
+    free(line);
 }

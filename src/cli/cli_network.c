@@ -18,7 +18,7 @@ static lpx_err get_network(cli *c, uint32_t net_id, Pb__V3__Network **out)
     return LPX_SUCCESS;
 }
 
-static void add_row(cli *c, cli_table *table, const Pb__V3__Network *n)
+static void add_row(cli *c, cli_table *table, Pb__V3__Network *n)
 {
     const char *cells[] = {
         cli_show_net_id(c, n->net_id),
@@ -29,25 +29,22 @@ static void add_row(cli *c, cli_table *table, const Pb__V3__Network *n)
         cli_show_target(c, n->target),
         n->delegated_net_id != NULL ? cli_show_net_id(c, n->delegated_net_id->value) : "",
     };
-    cli_table_row(table, cells);
+    cli_table_row(table, &n->base, cells);
 }
 
 static lpx_err run_list(cli *c)
 {
     static const char *const headers[] = {"NetID",  "Authority",       "Name", "DevAddr Blocks", "Listed",
                                           "Target", "Delegated NetID", NULL};
-    cli_table *table = cli_table_new(c, headers);
     Pb__Iam__V1__ListNetworksRequest request = PB__IAM__V1__LIST_NETWORKS_REQUEST__INIT;
-    Pb__Iam__V1__ListNetworksResponse *answer = NULL;
+    cli_items networks = {0};
     request.name_contains = cli_text(c, "name-contains");
-    do {
-        LPX_TRY(cli_call(c, AGENT_IAM, REGISTRY "ListNetworks", &request.base,
-                         &pb__iam__v1__list_networks_response__descriptor, &answer));
-        for (size_t i = 0; i < answer->n_networks; i++) {
-            add_row(c, table, answer->networks[i]);
-        }
-        request.offset += (uint32_t)answer->n_networks;
-    } while (answer->n_networks > 0 && request.offset < answer->total);
+    LPX_TRY(cli_list_all(c, AGENT_IAM, REGISTRY "ListNetworks", &request.base,
+                         &pb__iam__v1__list_networks_response__descriptor, &networks));
+    cli_table *table = cli_table_new(c, headers);
+    for (size_t i = 0; i < networks.count; i++) {
+        add_row(c, table, (Pb__V3__Network *)networks.items[i]);
+    }
     cli_table_print(c, table);
     return LPX_SUCCESS;
 }
@@ -89,11 +86,9 @@ static lpx_err run_get(cli *c)
 static lpx_err update_listed(cli *c, uint32_t net_id)
 {
     Pb__Iam__V1__UpdateNetworkListedRequest request = PB__IAM__V1__UPDATE_NETWORK_LISTED_REQUEST__INIT;
-    Google__Protobuf__Empty *answer = NULL;
     request.net_id = net_id;
     request.listed = cli_on(c, "listed");
-    return cli_call(c, AGENT_IAM, REGISTRY "UpdateNetworkListed", &request.base, &google__protobuf__empty__descriptor,
-                    &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateNetworkListed", &request.base);
 }
 
 static lpx_err blocks_now(cli *c, Pb__V3__DevAddrBlock ***blocks, size_t *count)
@@ -131,20 +126,16 @@ static lpx_err run_update(cli *c)
                                                    "nothing to update: give --name, --dev-addr-blocks or "
                                                    "another of the flags in --help");
     }
-    Google__Protobuf__Empty *answer = NULL;
-    return cli_call(c, AGENT_IAM, REGISTRY "UpdateNetwork", &request.base, &google__protobuf__empty__descriptor,
-                    &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateNetwork", &request.base);
 }
 
 static lpx_err send_target(cli *c, Pb__V3__Target *target)
 {
     Pb__Iam__V1__UpdateNetworkRequest request = PB__IAM__V1__UPDATE_NETWORK_REQUEST__INIT;
-    Google__Protobuf__Empty *answer = NULL;
     request.net_id = cli_net_id_of(cli_text(c, "net-id"));
     request.target = cli_new(c, &pb__iam__v1__target_value__descriptor);
     request.target->value = target;
-    return cli_call(c, AGENT_IAM, REGISTRY "UpdateNetwork", &request.base, &google__protobuf__empty__descriptor,
-                    &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateNetwork", &request.base);
 }
 
 static lpx_err run_update_target(cli *c)
@@ -166,10 +157,8 @@ static lpx_err run_delete_target(cli *c)
 static lpx_err run_delete(cli *c)
 {
     Pb__Iam__V1__NetworkRequest request = PB__IAM__V1__NETWORK_REQUEST__INIT;
-    Google__Protobuf__Empty *answer = NULL;
     request.net_id = cli_net_id_of(cli_text(c, "net-id"));
-    return cli_call(c, AGENT_IAM, REGISTRY "DeleteNetwork", &request.base, &google__protobuf__empty__descriptor,
-                    &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "DeleteNetwork", &request.base);
 }
 
 static const cli_flag list_flags[] = {{"name-contains", CLI_TEXT, "only networks with this in their name"}, {0}};
@@ -177,7 +166,6 @@ static const cli_flag delegation_flags[] = {
     {"delegated-net-id", CLI_NETID, "NetID to which the traffic of this network goes"},
     {0},
 };
-static const cli_flag verbose_flags[] = {{"verbose", CLI_SWITCH, "show secrets of the target too"}, {0}};
 static const cli_flag update_flags[] = {
     {"dev-addr-blocks-add", CLI_BLOCKS, "DevAddr blocks to add"},
     {"dev-addr-blocks-remove", CLI_BLOCKS, "DevAddr blocks to remove"},
@@ -213,7 +201,7 @@ static const cli_command get_command = {
     .brief = "Get a network",
     .examples =
         "  Get:\n    $ % --net-id 000013\n\n  Get with the secrets of its target:\n    $ % --net-id 000013 --verbose\n",
-    .flags = (const cli_flag *const[]){cli_net_id_flags, verbose_flags, NULL},
+    .flags = (const cli_flag *const[]){cli_net_id_flags, cli_verbose_flags, NULL},
     .run = run_get,
 };
 static const cli_command update_target_command = {

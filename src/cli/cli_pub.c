@@ -40,7 +40,10 @@ static lpx_err call(publisher *p, agent_service service, const char *path, const
 {
     agent_failure why;
     lpx_err err = agent_call(p->c->agent, service, path, in, desc, &p->arena, out, &why);
-    return lpx_failed(err) ? cli_fail(p->c, CLI_CALL, "message %zu: %s", p->count + 1, why.text) : LPX_SUCCESS;
+    if (lpx_failed(err)) {
+        cli_explain(p->c, "message %zu: %s", p->count + 1, why.text);
+    }
+    return err;
 }
 
 static lpx_err publish_uplink(publisher *p, ProtobufCMessage *message)
@@ -208,7 +211,7 @@ static lpx_err run_pub(cli *c)
 }
 
 static const cli_flag message_type_flags[] = {
-    {"message-type", CLI_MESSAGE_TYPE, "message or message-delivery-state", "message"},
+    {"message-type", CLI_WORD, "what the input is", "message", .words = "message|message-delivery-state"},
     {0},
 };
 

@@ -127,7 +127,7 @@ static lpx_err load_setting(cli *c, const yaml_doc *doc, cli_value *value)
         return LPX_SUCCESS;
     }
     lpx_note note = {{0}};
-    if (lpx_failed(cli_kind_check(value->flag->kind, lpx_str_of(text), &note))) {
+    if (lpx_failed(cli_flag_check(value->flag, lpx_str_of(text), &note))) {
         return cli_fail(c, CLI_USAGE, "%s: %s", place, note.text);
     }
     value->text = cli_printf(c, "%s", text);
@@ -239,7 +239,8 @@ void cli_agent_opts(cli *c, agent_opts *opts)
         .address = {[AGENT_IAM] = or_null(cli_text(c, "iam-address")),
                     [AGENT_CONTROL] = or_null(cli_text(c, "controlplane-address")),
                     [AGENT_REPORTS] = or_null(cli_text(c, "reports-address")),
-                    [AGENT_ROUTER] = or_null(cli_text(c, "router-address"))},
+                    [AGENT_ROUTER] = or_null(cli_text(c, "router-address")),
+                    [AGENT_MAPPER] = or_null(cli_text(c, "mapper-address"))},
         .insecure = cli_on(c, "insecure"),
         .ca_file = or_null(cli_text(c, "ca-file")),
         .loopback_ca_file = c->local_ca_file,
@@ -252,34 +253,4 @@ void cli_agent_opts(cli *c, agent_opts *opts)
         .loopback_username = c->local_username,
         .loopback_password = c->local_password,
     };
-}
-
-lpx_err cli_connect(cli *c)
-{
-    if (c->agent != NULL) {
-        return LPX_SUCCESS;
-    }
-    agent_opts opts;
-    lpx_note note = {{0}};
-    cli_agent_opts(c, &opts);
-    lpx_err err = agent_open(&opts, &c->agent, &note);
-    return lpx_failed(err) ? cli_fail(c, err.reason, "%s", note.text) : LPX_SUCCESS;
-}
-
-lpx_err cli_call(cli *c, agent_service service, const char *path, const ProtobufCMessage *in,
-                 const ProtobufCMessageDescriptor *desc, void *out)
-{
-    LPX_TRY(cli_connect(c));
-    agent_failure why;
-    ProtobufCMessage *answer = NULL;
-    lpx_err err = agent_call(c->agent, service, path, in, desc, &c->arena, &answer, &why);
-    if (lpx_failed(err)) {
-        cli_explain(c, "%s", why.text);
-        return err;
-    }
-    if (c->debug) {
-        (void)fprintf(c->world->err, "%s: %s OK\n", c->program, path);
-    }
-    *(ProtobufCMessage **)out = answer;
-    return LPX_SUCCESS;
 }

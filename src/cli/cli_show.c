@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli_priv.h"
@@ -42,10 +43,43 @@ char *cli_show_net_id(cli *c, uint32_t net_id)
     return cli_printf(c, "%06X", net_id & 0xFFFFFF);
 }
 
-static char *show_block(cli *c, const Pb__V3__DevAddrBlock *block)
+char *cli_show_prefix(cli *c, const Pb__V3__DevAddrPrefix *prefix)
 {
-    return cli_printf(c, "%08X/%u", block->prefix != NULL ? block->prefix->value : 0,
-                      block->prefix != NULL ? block->prefix->length : 0);
+    return cli_printf(c, "%08X/%u", prefix != NULL ? prefix->value : 0, prefix != NULL ? prefix->length : 0);
+}
+
+char *cli_show_eui_prefix(cli *c, const Pb__V3__JoinEUIPrefix *prefix)
+{
+    return cli_printf(c, "%016" PRIX64 "/%u", prefix != NULL ? prefix->value : 0, prefix != NULL ? prefix->length : 0);
+}
+
+char *cli_show_eui_prefixes(cli *c, Pb__V3__JoinEUIPrefix *const *prefixes, size_t count)
+{
+    return cli_printf(c, "%s%s%s%s", count > 0 ? cli_show_eui_prefix(c, prefixes[0]) : "", count > 1 ? ", " : "",
+                      count > 1 ? cli_show_eui_prefix(c, prefixes[1]) : "",
+                      count > 2 ? cli_printf(c, ", +%zu", count - 2) : "");
+}
+
+char *cli_show_time(cli *c, const Google__Protobuf__Timestamp *time, unsigned digits)
+{
+    struct tm utc;
+    char date[32], fraction[16] = "";
+    time_t seconds = time != NULL ? (time_t)time->seconds : 0;
+    if (time == NULL || gmtime_r(&seconds, &utc) == NULL ||
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0) {
+        return cli_printf(c, "%s", "");
+    }
+    if (digits > 0) {
+        (void)snprintf(fraction, sizeof fraction, ".%09d", (int)time->nanos);
+        fraction[digits < 9 ? digits + 1 : 10] = 0;
+    }
+    return cli_printf(c, "%s%sZ", date, fraction);
+}
+
+char *cli_show_member(cli *c, uint32_t net_id, const char *tenant_id, const char *cluster_id)
+{
+    return cli_printf(c, "%06X%s%s%s%s", net_id & 0xFFFFFF, tenant_id[0] != 0 ? "/" : "", tenant_id,
+                      cluster_id[0] != 0 ? "@" : "", cluster_id);
 }
 
 char *cli_show_blocks(cli *c, Pb__V3__DevAddrBlock *const *blocks, size_t count)
@@ -54,8 +88,8 @@ char *cli_show_blocks(cli *c, Pb__V3__DevAddrBlock *const *blocks, size_t count)
         return cli_printf(c, "%s", "");
     }
     const char *cluster = blocks[0]->home_network_cluster_id;
-    char *first =
-        cluster[0] != 0 ? cli_printf(c, "%s (%s)", show_block(c, blocks[0]), cluster) : show_block(c, blocks[0]);
+    char *first = cluster[0] != 0 ? cli_printf(c, "%s (%s)", cli_show_prefix(c, blocks[0]->prefix), cluster)
+                                  : cli_show_prefix(c, blocks[0]->prefix);
     return count > 1 ? cli_printf(c, "%s, +%zu", first, count - 1) : first;
 }
 
@@ -293,7 +327,7 @@ static void print_blocks(cli *c, Pb__V3__DevAddrBlock **blocks, size_t count)
     }
     const char **cells = cli_get(c, (count + 1) * 2 * sizeof *cells);
     for (size_t i = 0; i < count; i++) {
-        cells[i * 2] = show_block(c, blocks[i]);
+        cells[i * 2] = cli_show_prefix(c, blocks[i]->prefix);
         cells[i * 2 + 1] = blocks[i]->home_network_cluster_id;
     }
     cli_print_rows(c, cells, count, 2);
@@ -309,9 +343,40 @@ static char *show_net_ids(cli *c, const uint32_t *net_ids, size_t count)
     return text;
 }
 
-void cli_show_network(cli *c, const Pb__V3__Network *network, bool verbose)
+/* All of them in one cell: "26011000/20=eu1 26012000/20". */
+static const char *join_blocks(cli *c, Pb__V3__DevAddrBlock *const *blocks, size_t count)
+{
+    const char *text = "";
+    for (size_t i = 0; i < count; i++) {
+        const char *cluster = blocks[i]->home_network_cluster_id;
+        text = cli_printf(c, "%s%s%s%s%s", text, i > 0 ? " " : "", cli_show_prefix(c, blocks[i]->prefix),
+                          cluster[0] != 0 ? "=" : "", cluster);
+    }
+    return text;
+}
+
+/* An entity with its target and blocks: as text in three parts, in CSV one row without authentication. */
+static void print_entity(cli *c, pair_list *list, const Pb__V3__Target *target, Pb__V3__DevAddrBlock **blocks,
+                         size_t count, bool verbose)
+{
+    add_target(c, list, target);
+    if (c->form == CLI_FORM_CSV) {
+        add_pair(c, list, "DevAddr Blocks", join_blocks(c, blocks, count));
+        print_list(c, list);
+        return;
+    }
+    print_list(c, list);
+    print_authentications(c, target, verbose);
+    print_blocks(c, blocks, count);
+}
+
+void cli_show_network(cli *c, Pb__V3__Network *network, bool verbose)
 {
     pair_list list = {0};
+    if (c->form == CLI_FORM_JSON) {
+        cli_print_json(c, &network->base, verbose);
+        return;
+    }
     add_pair(c, &list, "NetID", cli_show_net_id(c, network->net_id));
     add_pair(c, &list, "Authority", network->authority);
     add_pair(c, &list, "Name", network->name);
@@ -321,34 +386,93 @@ void cli_show_network(cli *c, const Pb__V3__Network *network, bool verbose)
              show_net_ids(c, network->represents_net_ids, network->n_represents_net_ids));
     add_contact(c, &list, "Administrator", network->administrative_contact);
     add_contact(c, &list, "Technical", network->technical_contact);
-    add_target(c, &list, network->target);
-    print_list(c, &list);
-    print_authentications(c, network->target, verbose);
-    print_blocks(c, network->dev_addr_blocks, network->n_dev_addr_blocks);
+    print_entity(c, &list, network->target, network->dev_addr_blocks, network->n_dev_addr_blocks, verbose);
 }
 
-void cli_show_tenant(cli *c, const Pb__V3__Tenant *tenant, bool verbose)
+void cli_show_tenant(cli *c, Pb__V3__Tenant *tenant, bool verbose)
 {
     pair_list list = {0};
+    if (c->form == CLI_FORM_JSON) {
+        cli_print_json(c, &tenant->base, verbose);
+        return;
+    }
     add_pair(c, &list, "NetID", cli_show_net_id(c, tenant->net_id));
     add_pair(c, &list, "Tenant ID", tenant->tenant_id);
     add_pair(c, &list, "Authority", tenant->authority);
     add_pair(c, &list, "Name", tenant->name);
     add_contact(c, &list, "Administrator", tenant->administrative_contact);
     add_contact(c, &list, "Technical", tenant->technical_contact);
-    add_target(c, &list, tenant->target);
-    print_list(c, &list);
-    print_authentications(c, tenant->target, verbose);
-    print_blocks(c, tenant->dev_addr_blocks, tenant->n_dev_addr_blocks);
+    print_entity(c, &list, tenant->target, tenant->dev_addr_blocks, tenant->n_dev_addr_blocks, verbose);
 }
 
-static void add_policy(cli *c, cli_table *table, bool defaults, const Pb__V3__RoutingPolicy *p)
+static void add_fixed(cli *c, pair_list *list, const Pb__V3__JoinServerFixedEndpoint *fixed)
+{
+    add_pair(c, list, "Fixed NetID", cli_show_net_id(c, fixed->net_id));
+    add_pair(c, list, "Fixed Tenant ID", fixed->tenant_id);
+    add_pair(c, list, "Fixed Cluster ID", fixed->cluster_id);
+}
+
+void cli_show_join_server(cli *c, Pb__V3__JoinServer *server, bool verbose)
+{
+    pair_list list = {0};
+    bool lookup = server->resolver_case == PB__V3__JOIN_SERVER__RESOLVER_LOOKUP;
+    const char *prefixes = "";
+    if (c->form == CLI_FORM_JSON) {
+        cli_print_json(c, &server->base, verbose);
+        return;
+    }
+    add_pair(c, &list, "ID", cli_printf(c, "%u", server->id));
+    add_pair(c, &list, "Name", server->name);
+    add_pair(c, &list, "Listed", server->listed ? "Yes" : "No");
+    add_contact(c, &list, "Administrator", server->administrative_contact);
+    add_contact(c, &list, "Technical", server->technical_contact);
+    add_target(c, &list, lookup ? server->lookup : NULL);
+    if (server->resolver_case == PB__V3__JOIN_SERVER__RESOLVER_FIXED) {
+        add_fixed(c, &list, server->fixed);
+    }
+    for (size_t i = 0; i < server->n_join_eui_prefixes; i++) {
+        prefixes = cli_printf(c, "%s%s%s", prefixes, i > 0 ? (c->form == CLI_FORM_CSV ? " " : "\n") : "",
+                              cli_show_eui_prefix(c, server->join_eui_prefixes[i]));
+    }
+    if (c->form == CLI_FORM_CSV) {
+        add_pair(c, &list, "JoinEUI Prefixes", prefixes);
+        print_list(c, &list);
+        return;
+    }
+    print_list(c, &list);
+    print_authentications(c, lookup ? server->lookup : NULL, verbose);
+    lpx_buf_printf(&c->out, "\nJoinEUI Prefixes:\n%s%s", prefixes, prefixes[0] != 0 ? "\n" : "");
+}
+
+void cli_show_members(cli *c, const cli_items *members)
+{
+    static const char *const headers[] = {"NetID", "Tenant ID", "Name", "DevAddr Blocks", NULL};
+    cli_table *table = cli_table_new(c, headers);
+    for (size_t i = 0; i < members->count; i++) {
+        Pb__V3__NetworkOrTenant *entry = (Pb__V3__NetworkOrTenant *)members->items[i];
+        if (entry->value_case == PB__V3__NETWORK_OR_TENANT__VALUE_NETWORK) {
+            const Pb__V3__Network *n = entry->network;
+            const char *cells[] = {cli_show_net_id(c, n->net_id), "-", n->name,
+                                   cli_show_blocks(c, n->dev_addr_blocks, n->n_dev_addr_blocks)};
+            cli_table_row(table, &entry->base, cells);
+        } else if (entry->value_case == PB__V3__NETWORK_OR_TENANT__VALUE_TENANT) {
+            const Pb__V3__Tenant *t = entry->tenant;
+            const char *cells[] = {cli_show_net_id(c, t->net_id), t->tenant_id, t->name,
+                                   cli_show_blocks(c, t->dev_addr_blocks, t->n_dev_addr_blocks)};
+            cli_table_row(table, &entry->base, cells);
+        }
+    }
+    cli_table_print(c, table);
+}
+
+static void add_policy(cli *c, cli_table *table, bool defaults, Pb__V3__RoutingPolicy *p)
 {
     static const Pb__V3__RoutingPolicy__Uplink no_uplink = PB__V3__ROUTING_POLICY__UPLINK__INIT;
     static const Pb__V3__RoutingPolicy__Downlink no_downlink = PB__V3__ROUTING_POLICY__DOWNLINK__INIT;
     const Pb__V3__RoutingPolicy__Uplink *up = p->uplink != NULL ? p->uplink : &no_uplink;
     const Pb__V3__RoutingPolicy__Downlink *down = p->downlink != NULL ? p->downlink : &no_downlink;
     bool to_all = p->home_network_net_id == 0 && p->home_network_tenant_id[0] == 0;
+    bool csv = c->form == CLI_FORM_CSV;
     const char *cells[12];
     size_t n = 0;
     cells[n++] = cli_show_net_id(c, p->forwarder_net_id);
@@ -361,22 +485,40 @@ static void add_policy(cli *c, cli_table *table, bool defaults, const Pb__V3__Ro
                                       up->localization};
     const protobuf_c_boolean downs[] = {down->join_accept, down->mac_data, down->application_data};
     for (size_t i = 0; i < 5; i++) {
-        cells[n++] = ups[i] ? "▲" : "";
+        cells[n++] = ups[i] ? (csv ? "x" : "▲") : "";
     }
     for (size_t i = 0; i < 3; i++) {
-        cells[n++] = downs[i] ? "▼" : "";
+        cells[n++] = downs[i] ? (csv ? "x" : "▼") : "";
     }
-    cli_table_row(table, cells);
+    cli_table_row(table, &p->base, cells);
 }
 
-void cli_show_policies(cli *c, bool defaults, Pb__V3__RoutingPolicy *const *policies, size_t count)
+void cli_show_policies(cli *c, bool defaults, const cli_items *policies)
 {
     static const char *const with_home[] = {"Forwarder", "",  "Home Network", "", "J", "M", "A", "S", "L", "J", "M",
                                             "A",         NULL};
     static const char *const without[] = {"Forwarder", "", "J", "M", "A", "S", "L", "J", "M", "A", NULL};
-    cli_table *table = cli_table_new(c, defaults ? without : with_home);
-    for (size_t i = 0; i < count; i++) {
-        add_policy(c, table, defaults, policies[i]);
+    /* programs need names that differ */
+    static const char *const csv_with_home[] = {"Forwarder NetID",
+                                                "Forwarder Tenant ID",
+                                                "Home Network NetID",
+                                                "Home Network Tenant ID",
+                                                "Uplink J",
+                                                "Uplink M",
+                                                "Uplink A",
+                                                "Uplink S",
+                                                "Uplink L",
+                                                "Downlink J",
+                                                "Downlink M",
+                                                "Downlink A",
+                                                NULL};
+    static const char *const csv_without[] = {
+        "Forwarder NetID", "Forwarder Tenant ID", "Uplink J",   "Uplink M",   "Uplink A", "Uplink S",
+        "Uplink L",        "Downlink J",          "Downlink M", "Downlink A", NULL};
+    bool csv = c->form == CLI_FORM_CSV;
+    cli_table *table = cli_table_new(c, defaults ? (csv ? csv_without : without) : (csv ? csv_with_home : with_home));
+    for (size_t i = 0; i < policies->count; i++) {
+        add_policy(c, table, defaults, (Pb__V3__RoutingPolicy *)policies->items[i]);
     }
     cli_table_print(c, table);
 }

@@ -1,69 +1,21 @@
 /* lpx sub: prints routed messages as JSON. */
-#include <string.h>
-
-#include "cli/cli_priv.h"
-#include "codec/json/protojson.h"
-#include "codec/pb/pb.h"
+#include "cli/cli_stream.h"
 #include "lpx_reasons.h"
 
-typedef struct subscriber {
-    cli *c;
-    const ProtobufCMessageDescriptor *desc;
-    lpx_arena arena; /* of one message */
-    lpx_buf text;
-    uint64_t count, wanted; /* 0: no end */
-    bool over;
-    lpx_err err;
-} subscriber;
+/* How many messages came, and after how many it is over. */
+typedef struct tally {
+    uint64_t count, wanted; /* wanted 0: no end */
+} tally;
 
-static void stop(subscriber *s, lpx_err err)
+static lpx_err print_message(cli *c, const ProtobufCMessage *message, void *ctx, bool *over)
 {
-    s->over = true;
-    s->err = err;
-}
-
-static void on_message(void *ctx, lpx_bytes message)
-{
-    subscriber *s = ctx;
-    ProtobufCMessage *decoded = NULL;
-    lpx_note note = {{0}};
-    const protojson_style style = {.emit_defaults = true, .multiline = true};
-    if (s->over) {
-        return;
-    }
-    lpx_arena_reset(&s->arena);
-    lpx_buf_clear(&s->text);
-    if (lpx_failed(pb_decode(s->desc, message, &s->arena, &decoded, &note)) ||
-        lpx_failed(protojson_encode(decoded, style, &s->text))) {
-        stop(s, cli_fail(s->c, CLI_INPUT, "cannot print what came: %s", note.text));
-        return;
-    }
-    FILE *out = s->c->world->out;
-    if (s->c->world->out_is_terminal) {
-        lpx_buf_add_str(&s->text, LPX_STR("\n"));
-    }
-    if (fwrite(s->text.ptr, 1, s->text.len, out) != s->text.len || fflush(out) != 0) {
-        stop(s, cli_fail(s->c, CLI_FILE, "cannot write to standard output"));
-        return;
-    }
-    s->count++;
-    if (s->count == s->wanted) {
-        stop(s, LPX_SUCCESS);
-    }
-}
-
-static void on_lost(void *ctx, const agent_failure *why, int64_t pause_us)
-{
-    subscriber *s = ctx;
-    (void)fprintf(s->c->world->err, "%s: %s; connecting again in %.1f s\n", s->c->program,
-                  why != NULL ? why->text : "the exchange ended the subscription", (double)pause_us / 1e6);
-}
-
-static void on_end(void *ctx, const agent_failure *why)
-{
-    subscriber *s = ctx;
-    bool good = why == NULL || why->code == LPX_CANCELLED;
-    stop(s, good ? LPX_SUCCESS : cli_fail(s->c, CLI_CALL, "%s", why->text));
+    tally *t = ctx;
+    cli_add_json(&c->out, message, true);
+    lpx_buf_add_str(&c->out, c->world->out_is_terminal ? LPX_STR("\n") : LPX_STR(""));
+    LPX_TRY(cli_flush(c));
+    t->count++;
+    *over = t->count == t->wanted;
+    return LPX_SUCCESS;
 }
 
 /* Every data message and every join-request. */
@@ -107,21 +59,6 @@ static ProtobufCMessage *forwarder_request(cli *c, const cli_endpoint *forwarder
     return &r->base;
 }
 
-static lpx_err receive(subscriber *s, const char *path, const ProtobufCMessage *request)
-{
-    static const agent_stream_events events = {.on_message = on_message, .on_lost = on_lost, .on_end = on_end};
-    agent_stream *stream =
-        agent_subscribe(s->c->agent, AGENT_ROUTER, path, request, cli_on(s->c, "reconnect"), &events, s);
-    if (stream == NULL) {
-        return cli_fail(s->c, CLI_CALL, "not enough memory");
-    }
-    cli_catch_interrupt();
-    while (!s->over && !cli_interrupted()) {
-        io_loop_turn(agent_loop(s->c->agent), 100000);
-    }
-    return s->err;
-}
-
 static lpx_err run_sub(cli *c)
 {
     cli_endpoint home = cli_endpoint_of(c, "home-network"), forwarder = cli_endpoint_of(c, "forwarder");
@@ -131,18 +68,18 @@ static lpx_err run_sub(cli *c)
                         "no role: give --home-network-net-id to receive uplinks as a Home Network, or "
                         "--forwarder-net-id to receive downlinks as a Forwarder");
     }
-    LPX_TRY(cli_connect(c));
-    subscriber s = {.c = c, .wanted = cli_number(c, "count")};
-    lpx_arena_init(&s.arena, CLI_ARENA_BYTES);
-    lpx_buf_init(&s.text, CLI_OUT_BYTES);
-    s.desc = as_home ? &pb__v3__routed_uplink_message__descriptor : &pb__v3__routed_downlink_message__descriptor;
-    lpx_err err =
-        as_home ? receive(&s, "/org.packetbroker.routing.v1.HomeNetworkData/Subscribe", home_request(c, &home))
-                : receive(&s, "/org.packetbroker.routing.v1.ForwarderData/Subscribe", forwarder_request(c, &forwarder));
-    lpx_buf_fini(&s.text);
-    lpx_arena_fini(&s.arena);
-    agent_close(&c->agent); /* before s goes: its callbacks point there */
-    return err;
+    tally t = {.wanted = cli_number(c, "count")};
+    cli_stream stream = {
+        .service = AGENT_ROUTER,
+        .path = as_home ? "/org.packetbroker.routing.v1.HomeNetworkData/Subscribe"
+                        : "/org.packetbroker.routing.v1.ForwarderData/Subscribe",
+        .request = as_home ? home_request(c, &home) : forwarder_request(c, &forwarder),
+        .answer = as_home ? &pb__v3__routed_uplink_message__descriptor : &pb__v3__routed_downlink_message__descriptor,
+        .reconnect = cli_on(c, "reconnect"),
+        .each = print_message,
+        .ctx = &t,
+    };
+    return cli_stream_run(c, &stream);
 }
 
 static const cli_flag sub_flags[] = {

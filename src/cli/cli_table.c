@@ -1,10 +1,11 @@
 /* Tables: columns padded by 3 spaces, as the existing clients print them; on a terminal libsmartcols lays them out and
- * wraps what is too wide. */
+ * wraps what is too wide. The same rows as JSON and CSV. */
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli_priv.h"
+#include "codec/json/json.h"
 
 enum { GAP = 3 };
 
@@ -12,7 +13,8 @@ struct cli_table {
     cli *c;
     const char *const *headers;
     size_t columns;
-    const char **cells; /* rows of columns cells */
+    const char **cells;          /* rows of columns cells */
+    ProtobufCMessage **messages; /* of the rows; NULL: none */
     size_t rows, room;
 };
 
@@ -54,20 +56,27 @@ cli_table *cli_table_new(cli *c, const char *const *headers)
     return t;
 }
 
-void cli_table_row(cli_table *t, const char *const *cells)
+static void *grow(cli *c, const void *old, size_t old_bytes, size_t new_bytes)
+{
+    void *bigger = cli_get(c, new_bytes);
+    if (old_bytes > 0) {
+        memcpy(bigger, old, old_bytes);
+    }
+    return bigger;
+}
+
+void cli_table_row(cli_table *t, ProtobufCMessage *message, const char *const *cells)
 {
     if (t->rows == t->room) {
-        size_t room = t->room * 2 + 16;
-        const char **bigger = cli_get(t->c, room * t->columns * sizeof *bigger);
-        if (t->rows > 0) {
-            memcpy(bigger, t->cells, t->rows * t->columns * sizeof *bigger);
-        }
-        t->cells = bigger;
+        size_t room = t->room * 2 + 16, cell_bytes = t->columns * sizeof *t->cells;
+        t->cells = grow(t->c, t->cells, t->rows * cell_bytes, room * cell_bytes);
+        t->messages = grow(t->c, t->messages, t->rows * sizeof *t->messages, room * sizeof *t->messages);
         t->room = room;
     }
     for (size_t i = 0; i < t->columns; i++) {
         t->cells[t->rows * t->columns + i] = cli_clean(t->c, cells[i], false);
     }
+    t->messages[t->rows] = message;
     t->rows++;
 }
 
@@ -157,11 +166,88 @@ static bool print_terminal(cli *c, const cli_table *t)
     return ok;
 }
 
+/* ---- JSON and CSV ---- */
+
+/* "API Key ID" as a name in JSON: "api_key_id". */
+static const char *json_name(cli *c, const char *header)
+{
+    char *name = cli_printf(c, "%s", header);
+    for (char *p = name; *p != 0; p++) {
+        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : (*p == ' ' ? '_' : *p));
+    }
+    return name;
+}
+
+/* An object of cells; headers stride apart, cells too. */
+static void add_object(cli *c, const char *const *headers, const char *const *cells, size_t count, size_t stride)
+{
+    json_writer w;
+    json_writer_init(&w, &c->out, 0);
+    json_write_object(&w);
+    for (size_t i = 0; i < count; i++) {
+        json_write_member(&w, json_name(c, headers[i * stride]), lpx_str_of(cells[i * stride]));
+    }
+    json_write_object_end(&w);
+}
+
+/* One item to a line. */
+static void print_array(cli *c, const cli_table *t)
+{
+    lpx_buf_add_str(&c->out, LPX_STR("["));
+    for (size_t r = 0; r < t->rows; r++) {
+        lpx_buf_add_str(&c->out, r > 0 ? LPX_STR(",\n") : LPX_STR("\n"));
+        if (t->messages[r] != NULL) {
+            cli_hide_secrets(t->messages[r]);
+            cli_add_json(&c->out, t->messages[r], false);
+        } else {
+            add_object(c, t->headers, t->cells + r * t->columns, t->columns, 1);
+        }
+    }
+    lpx_buf_add_str(&c->out, t->rows > 0 ? LPX_STR("\n]") : LPX_STR("]"));
+}
+
+void cli_table_print_csv(cli *c, const cli_table *t, bool header)
+{
+    if (header) {
+        cli_add_csv(&c->out, t->headers, t->columns);
+    }
+    for (size_t r = 0; r < t->rows; r++) {
+        cli_add_csv(&c->out, t->cells + r * t->columns, t->columns);
+    }
+}
+
 void cli_table_print(cli *c, const cli_table *t)
 {
+    switch (c->form) {
+    case CLI_FORM_JSON:
+        print_array(c, t);
+        lpx_buf_add_str(&c->out, LPX_STR("\n"));
+        return;
+    case CLI_FORM_CSV:
+        cli_table_print_csv(c, t, true);
+        return;
+    case CLI_FORM_TABLE:
+        break;
+    }
     if (!c->world->out_is_terminal || !print_terminal(c, t)) {
         print_plain(&c->out, t->headers, t->cells, t->rows, t->columns);
     }
+}
+
+void cli_tables_print(cli *c, const char *first_name, const cli_table *first, const char *second_name,
+                      const cli_table *second)
+{
+    if (c->form != CLI_FORM_JSON) {
+        cli_table_print(c, first);
+        lpx_buf_add_str(&c->out, LPX_STR("\n"));
+        cli_table_print(c, second);
+        return;
+    }
+    lpx_buf_printf(&c->out, "{\"%s\": ", first_name);
+    print_array(c, first);
+    lpx_buf_printf(&c->out, ",\n\"%s\": ", second_name);
+    print_array(c, second);
+    lpx_buf_add_str(&c->out, LPX_STR("}\n"));
 }
 
 void cli_print_rows(cli *c, const char *const *cells, size_t rows, size_t columns)
@@ -169,16 +255,52 @@ void cli_print_rows(cli *c, const char *const *cells, size_t rows, size_t column
     print_plain(&c->out, NULL, cells, rows, columns);
 }
 
+/* Cleaned copies of pairs, keys and values in turn. */
+static const char **clean_pairs(cli *c, const char *const *pairs, size_t *count)
+{
+    *count = 0;
+    while (pairs[*count * 2] != NULL) {
+        (*count)++;
+    }
+    const char **clean = cli_get(c, (*count * 2 + 1) * sizeof *clean);
+    for (size_t i = 0; i < *count; i++) {
+        clean[i * 2] = pairs[i * 2];
+        clean[i * 2 + 1] = cli_clean(c, pairs[i * 2 + 1], true);
+    }
+    return clean;
+}
+
 void cli_print_pairs(cli *c, const char *const *pairs)
 {
     size_t count = 0;
-    while (pairs[count] != NULL) {
-        count += 2;
+    const char **clean = clean_pairs(c, pairs, &count);
+    const char **cells = cli_get(c, (count * 2 + 1) * sizeof *cells);
+    for (size_t i = 0; i < count; i++) {
+        bool csv = c->form == CLI_FORM_CSV;
+        cells[csv ? i : i * 2] = csv ? clean[i * 2] : cli_printf(c, "%s:", clean[i * 2]);
+        cells[csv ? count + i : i * 2 + 1] = clean[i * 2 + 1];
     }
-    const char **cells = cli_get(c, (count + 1) * sizeof *cells);
-    for (size_t i = 0; i < count; i += 2) {
-        cells[i] = cli_printf(c, "%s:", pairs[i]);
-        cells[i + 1] = cli_clean(c, pairs[i + 1], true);
+    switch (c->form) {
+    case CLI_FORM_JSON:
+        add_object(c, clean, clean + 1, count, 2);
+        lpx_buf_add_str(&c->out, LPX_STR("\n"));
+        break;
+    case CLI_FORM_CSV:
+        cli_add_csv(&c->out, cells, count);
+        cli_add_csv(&c->out, cells + count, count);
+        break;
+    case CLI_FORM_TABLE:
+        cli_print_rows(c, cells, count, 2);
+        break;
     }
-    cli_print_rows(c, cells, count / 2, 2);
+}
+
+void cli_print_record(cli *c, const ProtobufCMessage *message, const char *const *pairs)
+{
+    if (c->form != CLI_FORM_JSON) {
+        cli_print_pairs(c, pairs);
+        return;
+    }
+    cli_add_json(&c->out, message, true);
+    lpx_buf_add_str(&c->out, LPX_STR("\n"));
 }

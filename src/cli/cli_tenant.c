@@ -24,7 +24,7 @@ static lpx_err get_tenant(cli *c, Pb__V3__Tenant **out)
     return LPX_SUCCESS;
 }
 
-static void add_row(cli *c, cli_table *table, const Pb__V3__Tenant *t)
+static void add_row(cli *c, cli_table *table, Pb__V3__Tenant *t)
 {
     const char *cells[] = {
         cli_show_net_id(c, t->net_id),
@@ -35,27 +35,24 @@ static void add_row(cli *c, cli_table *table, const Pb__V3__Tenant *t)
         t->listed ? "Yes" : "No",
         cli_show_target(c, t->target),
     };
-    cli_table_row(table, cells);
+    cli_table_row(table, &t->base, cells);
 }
 
 static lpx_err run_list(cli *c)
 {
     static const char *const headers[] = {"NetID",          "Tenant ID", "Authority", "Name",
                                           "DevAddr Blocks", "Listed",    "Target",    NULL};
-    cli_table *table = cli_table_new(c, headers);
     Pb__Iam__V1__ListTenantsRequest request = PB__IAM__V1__LIST_TENANTS_REQUEST__INIT;
-    Pb__Iam__V1__ListTenantsResponse *answer = NULL;
+    cli_items tenants = {0};
     request.net_id = cli_net_id_of(cli_text(c, "net-id"));
     request.tenant_id_contains = cli_text(c, "id-contains");
     request.name_contains = cli_text(c, "name-contains");
-    do {
-        LPX_TRY(cli_call(c, AGENT_IAM, REGISTRY "ListTenants", &request.base,
-                         &pb__iam__v1__list_tenants_response__descriptor, &answer));
-        for (size_t i = 0; i < answer->n_tenants; i++) {
-            add_row(c, table, answer->tenants[i]);
-        }
-        request.offset += (uint32_t)answer->n_tenants;
-    } while (answer->n_tenants > 0 && request.offset < answer->total);
+    LPX_TRY(cli_list_all(c, AGENT_IAM, REGISTRY "ListTenants", &request.base,
+                         &pb__iam__v1__list_tenants_response__descriptor, &tenants));
+    cli_table *table = cli_table_new(c, headers);
+    for (size_t i = 0; i < tenants.count; i++) {
+        add_row(c, table, (Pb__V3__Tenant *)tenants.items[i]);
+    }
     cli_table_print(c, table);
     return LPX_SUCCESS;
 }
@@ -94,12 +91,10 @@ static lpx_err run_get(cli *c)
 static lpx_err update_listed(cli *c)
 {
     Pb__Iam__V1__UpdateTenantListedRequest request = PB__IAM__V1__UPDATE_TENANT_LISTED_REQUEST__INIT;
-    Google__Protobuf__Empty *answer = NULL;
     request.net_id = cli_net_id_of(cli_text(c, "net-id"));
     request.tenant_id = cli_text(c, "tenant-id");
     request.listed = cli_on(c, "listed");
-    return cli_call(c, AGENT_IAM, REGISTRY "UpdateTenantListed", &request.base, &google__protobuf__empty__descriptor,
-                    &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateTenantListed", &request.base);
 }
 
 static lpx_err blocks_now(cli *c, Pb__V3__DevAddrBlock ***blocks, size_t *count)
@@ -113,11 +108,9 @@ static lpx_err blocks_now(cli *c, Pb__V3__DevAddrBlock ***blocks, size_t *count)
 
 static lpx_err send_update(cli *c, Pb__Iam__V1__UpdateTenantRequest *request)
 {
-    Google__Protobuf__Empty *answer = NULL;
     request->net_id = cli_net_id_of(cli_text(c, "net-id"));
     request->tenant_id = cli_text(c, "tenant-id");
-    return cli_call(c, AGENT_IAM, REGISTRY "UpdateTenant", &request->base, &google__protobuf__empty__descriptor,
-                    &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateTenant", &request->base);
 }
 
 static lpx_err run_update(cli *c)
@@ -165,9 +158,7 @@ static lpx_err run_delete_target(cli *c)
 
 static lpx_err run_delete(cli *c)
 {
-    Google__Protobuf__Empty *answer = NULL;
-    return cli_call(c, AGENT_IAM, REGISTRY "DeleteTenant", &tenant_request(c)->base,
-                    &google__protobuf__empty__descriptor, &answer);
+    return cli_call_empty(c, AGENT_IAM, REGISTRY "DeleteTenant", &tenant_request(c)->base);
 }
 
 static const cli_flag list_flags[] = {
@@ -175,7 +166,6 @@ static const cli_flag list_flags[] = {
     {"name-contains", CLI_TEXT, "only tenants with this in their name"},
     {0},
 };
-static const cli_flag verbose_flags[] = {{"verbose", CLI_SWITCH, "show secrets of the target too"}, {0}};
 static const cli_flag update_flags[] = {
     {"dev-addr-blocks-add", CLI_BLOCKS, "DevAddr blocks to add"},
     {"dev-addr-blocks-remove", CLI_BLOCKS, "DevAddr blocks to remove"},
@@ -206,7 +196,7 @@ static const cli_command get_command = {
     .name = "get",
     .brief = "Get a tenant",
     .examples = "  Get:\n    $ % --net-id 000013 --tenant-id tenant-a\n",
-    .flags = (const cli_flag *const[]){cli_net_id_flags, cli_tenant_id_flags, verbose_flags, NULL},
+    .flags = (const cli_flag *const[]){cli_net_id_flags, cli_tenant_id_flags, cli_verbose_flags, NULL},
     .run = run_get,
 };
 static const cli_command update_target_command = {

@@ -8,6 +8,7 @@
 /* Where the public clients default to packetbroker.net, these default to the exchange on this machine. */
 #define LOCAL_GRPC "127.0.0.1:1900"
 #define LOCAL_TOKEN_URL "https://127.0.0.1:1901/token"
+#define LOCAL_MAPPER_URL "https://127.0.0.1:1901/api/v2"
 
 const cli_flag cli_iam_address_flags[] = {
     {"iam-address", CLI_TEXT, "IAM: \"host[:port]\", port 443 if absent", LOCAL_GRPC, .setting = true},
@@ -23,6 +24,11 @@ const cli_flag cli_reports_address_flags[] = {
 };
 const cli_flag cli_router_address_flags[] = {
     {"router-address", CLI_TEXT, "Data Plane router: \"host[:port]\"", LOCAL_GRPC, .setting = true},
+    {0},
+};
+const cli_flag cli_mapper_flags[] = {
+    {"mapper-address", CLI_TEXT, "Mapper: \"host[:port]\"", LOCAL_GRPC, .setting = true},
+    {"mapper-url", CLI_TEXT, "REST API of the Mapper", LOCAL_MAPPER_URL, .setting = true},
     {0},
 };
 const cli_flag cli_transport_flags[] = {
@@ -46,6 +52,10 @@ const cli_flag cli_common_flags[] = {
     {"config", CLI_PATH, "configuration file instead of .pb.yaml"},
     {"debug", CLI_SWITCH, "say on standard error what is done", .letter = 'd'},
     {"help", CLI_SWITCH, "show this help", .letter = 'h'},
+    {0},
+};
+static const cli_flag output_flags[] = {
+    {"output", CLI_WORD, "how results are printed: table, json or csv", "table", .words = "table|json|csv"},
     {0},
 };
 static const cli_flag version_flags[] = {
@@ -94,6 +104,7 @@ const cli_flag cli_contact_flags[] = {
 
 const cli_flag cli_target_flags[] = {TARGET_FLAGS(""){0}};
 const cli_flag cli_prefixed_target_flags[] = {TARGET_FLAGS("target-"){0}};
+const cli_flag cli_lookup_target_flags[] = {TARGET_FLAGS("lookup-"){0}};
 
 const cli_flag cli_forwarder_flags[] = {
     {"forwarder-net-id", CLI_NETID, "Forwarder: NetID"},
@@ -108,19 +119,41 @@ const cli_flag cli_home_flags[] = {
 };
 const cli_flag cli_home_cluster_flags[] = {{"home-network-cluster-id", CLI_TEXT, "Home Network: cluster ID"}, {0}};
 
+const cli_flag cli_verbose_flags[] = {{"verbose", CLI_SWITCH, "show secrets of the target too"}, {0}};
+const cli_flag cli_contains_flags[] = {
+    {"id-contains", CLI_TEXT, "only tenants with this in their ID"},
+    {"name-contains", CLI_TEXT, "only networks and tenants with this in their name"},
+    {0},
+};
+const cli_flag cli_prompt_key_flags[] = {
+    {"prompt-key", CLI_SWITCH, "ask for a secret key instead of a random one"},
+    {0},
+};
+const cli_flag cli_state_flags[] = {{"state", CLI_STATE, "REQUESTED, APPROVED or REJECTED", "REQUESTED"}, {0}};
 /* ---- programs ---- */
 
 static const cli_flag *const all_settings[] = {
-    cli_iam_address_flags,    cli_control_address_flags, cli_reports_address_flags,
-    cli_router_address_flags, cli_transport_flags,       cli_basic_flags,
-    cli_oauth_flags,          cli_common_flags,          NULL,
+    cli_iam_address_flags,
+    cli_control_address_flags,
+    cli_reports_address_flags,
+    cli_router_address_flags,
+    cli_mapper_flags,
+    cli_transport_flags,
+    cli_basic_flags,
+    cli_oauth_flags,
+    output_flags,
+    cli_common_flags,
+    NULL,
 };
 static const cli_flag *const root_flags[] = {version_flags, NULL};
 
 static const cli_command *const lpx_below[] = {
-    &cli_network_command, &cli_policy_command,     &cli_pub_command,
-    &cli_sub_command,     &cli_demo_command,       &cli_replay_command,
-    &cli_help_command,    &cli_completion_command, NULL,
+    &cli_network_command,    &cli_cluster_command, &cli_join_server_command, &cli_authority_command,
+    &cli_catalog_command,    &cli_policy_command,  &cli_settings_command,    &cli_visibility_command,
+    &cli_gateway_command,    &cli_report_command,  &cli_route_command,       &cli_targets_command,
+    &cli_trace_command,      &cli_test_command,    &cli_pub_command,         &cli_sub_command,
+    &cli_replay_command,     &cli_demo_command,    &cli_health_command,      &cli_call_command,
+    &cli_completion_command, &cli_help_command,    &cli_gen_command,         NULL,
 };
 static const cli_command lpx_program = {
     .name = "lpx",
@@ -131,7 +164,9 @@ static const cli_command lpx_program = {
         "https://127.0.0.1:1901/token, the exchange's own certificate authority (ca.pem) and, when no credentials\n"
         "are given, its administrator (admin.yaml), both from the data directory: $LPX_DATA_DIR, else /var/lib/lpx\n"
         "for root, else $XDG_DATA_HOME/lpx or ~/.local/share/lpx.\n\n"
-        "Called as pbadmin, pbctl, pbpub or pbsub it is that program.",
+        "Exit status: 0 done; 1 failed; 2 the command line is not understood; 3 not found; 4 not allowed (no or wrong\n"
+        "credentials, no right); 5 nobody answers; 6 done, and the answer is no (not delivered, not healthy).\n\n"
+        "Called as pbadmin, pbctl, pbpub or pbsub it is that program: its commands, formats and exit status (0 or 1).",
     .flags = root_flags,
     .shared = all_settings,
     .below = lpx_below,
@@ -140,11 +175,18 @@ static const cli_command lpx_program = {
 static const cli_flag *const admin_settings[] = {
     cli_iam_address_flags, cli_transport_flags, cli_basic_flags, cli_oauth_flags, cli_common_flags, NULL,
 };
-static const cli_command *const admin_below[] = {&cli_network_command, &cli_help_command, &cli_completion_command,
-                                                 NULL};
+static const cli_command *const admin_below[] = {
+    &cli_network_command,
+    &cli_cluster_command,
+    &cli_join_server_command,
+    &cli_help_command,
+    &cli_completion_command,
+    &cli_gen_command,
+    NULL,
+};
 static const cli_command admin_program = {
     .name = "pbadmin",
-    .brief = "Manage networks, tenants and API keys.",
+    .brief = "Manage networks, tenants, API keys and Join Servers.",
     .flags = root_flags,
     .shared = admin_settings,
     .below = admin_below,
@@ -159,11 +201,13 @@ static const cli_flag *const control_settings[] = {
     cli_common_flags,
     NULL,
 };
-static const cli_command *const control_below[] = {&cli_policy_command, &cli_help_command, &cli_completion_command,
-                                                   NULL};
+static const cli_command *const control_below[] = {
+    &cli_catalog_command, &cli_policy_command, &cli_visibility_command, &cli_report_command, &cli_route_command,
+    &cli_targets_command, &cli_help_command,   &cli_completion_command, &cli_gen_command,    NULL,
+};
 static const cli_command control_program = {
     .name = "pbctl",
-    .brief = "Manage routing policies.",
+    .brief = "Manage routing policies and gateway visibility; read catalog, routes and reports.",
     .flags = root_flags,
     .shared = control_settings,
     .below = control_below,
@@ -173,6 +217,7 @@ static const cli_command control_program = {
 static const cli_flag *const data_settings[] = {
     cli_router_address_flags, cli_transport_flags, cli_oauth_flags, cli_common_flags, NULL,
 };
+static const cli_command *const data_below[] = {&cli_help_command, &cli_completion_command, &cli_gen_command, NULL};
 
 const cli_command *cli_program(const char *argv0, const char **name)
 {
@@ -189,6 +234,7 @@ const cli_command *cli_program(const char *argv0, const char **name)
         data_program = strcmp(*name, "pbpub") == 0 ? cli_pub_command : cli_sub_command;
         data_program.name = *name;
         data_program.shared = data_settings;
+        data_program.below = data_below;
         return &data_program;
     }
     *name = "lpx";

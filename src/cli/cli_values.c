@@ -1,14 +1,35 @@
 /* Flag texts as values of the API: endpoints, DevAddr blocks, rights, contacts, policies. Texts have passed
- * cli_kind_check, so reading them cannot fail. */
+ * cli_flag_check, so reading them cannot fail. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli_priv.h"
+#include "lpx_reasons.h"
 
 uint32_t cli_net_id_of(const char *text)
 {
     uint64_t value = 0;
     return lpx_parse_hex(lpx_str_of(text), 6, &value) ? (uint32_t)value : 0;
+}
+
+uint64_t cli_hex_of(const char *text)
+{
+    uint64_t value = 0;
+    return text[0] != 0 && lpx_parse_hex(lpx_str_of(text), (unsigned)strlen(text), &value) ? value : 0;
+}
+
+int64_t cli_seconds_of(const char *text)
+{
+    int64_t total = 0, number = 0;
+    for (; *text != 0; text++) {
+        if (*text >= '0' && *text <= '9') {
+            number = number * 10 + (*text - '0');
+        } else {
+            total += number * (*text == 'h' ? 3600 : (*text == 'm' ? 60 : 1));
+            number = 0;
+        }
+    }
+    return total;
 }
 
 cli_endpoint cli_endpoint_of(cli *c, const char *actor)
@@ -29,23 +50,39 @@ bool cli_endpoint_is_empty(const cli_endpoint *e)
     return !e->has_net_id || (e->net_id == 0 && e->tenant_id[0] == 0);
 }
 
-/* Next part of a comma-separated list; false at its end. */
-static bool next_part(const char **rest, lpx_str *part)
+lpx_err cli_need_member(cli *c, cli_endpoint *out)
 {
-    if (**rest == 0) {
-        return false;
-    }
-    size_t len = strcspn(*rest, ",");
-    *part = (lpx_str){*rest, len};
-    *rest += len + ((*rest)[len] == ',' ? 1 : 0);
-    return true;
+    *out = cli_endpoint_of(c, "");
+    return cli_endpoint_is_empty(out)
+               ? cli_fail(c, CLI_USAGE, "pass your NetID (and tenant ID) via --net-id (and --tenant-id)")
+               : LPX_SUCCESS;
+}
+
+lpx_err cli_need_forwarder(cli *c, cli_endpoint *out)
+{
+    *out = cli_endpoint_of(c, "forwarder");
+    return cli_endpoint_is_empty(out)
+               ? cli_fail(c, CLI_USAGE,
+                          "pass your NetID (and tenant ID) via --forwarder-net-id (and --forwarder-tenant-id)")
+               : LPX_SUCCESS;
+}
+
+lpx_err cli_need_home_network(cli *c, cli_endpoint *out)
+{
+    *out = cli_endpoint_of(c, "home-network");
+    return cli_endpoint_is_empty(out)
+               ? cli_fail(c, CLI_USAGE,
+                          "pass the Home Network NetID (and tenant ID) via --home-network-net-id (and "
+                          "--home-network-tenant-id)%s",
+                          cli_line_find(&c->line, "defaults") != NULL ? ", or --defaults for all of them" : "")
+               : LPX_SUCCESS;
 }
 
 static size_t count_parts(const char *text)
 {
     size_t count = 0;
     lpx_str part;
-    while (next_part(&text, &part)) {
+    while (cli_next_part(&text, ',', &part)) {
         count++;
     }
     return count;
@@ -73,10 +110,26 @@ Pb__V3__DevAddrBlock **cli_blocks_of(cli *c, const char *text, size_t *count)
     Pb__V3__DevAddrBlock **blocks = cli_get(c, (count_parts(text) + 1) * sizeof *blocks);
     lpx_str part;
     *count = 0;
-    while (next_part(&text, &part)) {
+    while (cli_next_part(&text, ',', &part)) {
         blocks[(*count)++] = block_of(c, part);
     }
     return blocks;
+}
+
+Pb__V3__JoinEUIPrefix **cli_eui_prefixes_of(cli *c, const char *text, size_t *count)
+{
+    Pb__V3__JoinEUIPrefix **prefixes = cli_get(c, (count_parts(text) + 1) * sizeof *prefixes);
+    lpx_str part;
+    *count = 0;
+    while (cli_next_part(&text, ',', &part)) {
+        Pb__V3__JoinEUIPrefix *prefix = cli_new(c, &pb__v3__join_euiprefix__descriptor);
+        uint64_t length = 0;
+        (void)lpx_parse_hex((lpx_str){part.ptr, part.len < 16 ? part.len : 16}, 16, &prefix->value);
+        (void)lpx_parse_u64(lpx_str_skip(part, 17), 64, &length);
+        prefix->length = (uint32_t)length;
+        prefixes[(*count)++] = prefix;
+    }
+    return prefixes;
 }
 
 static size_t find_block(Pb__V3__DevAddrBlock *const *blocks, size_t count, const Pb__V3__DevAddrBlock *wanted)
@@ -139,7 +192,7 @@ Pb__V3__Right *cli_rights_of(cli *c, const char *text, size_t *count)
     Pb__V3__Right *rights = cli_get(c, (count_parts(text) + 1) * sizeof *rights);
     lpx_str part;
     *count = 0;
-    while (next_part(&text, &part)) {
+    while (cli_next_part(&text, ',', &part)) {
         const char *name = cli_printf(c, "%.*s", (int)part.len, part.ptr);
         const ProtobufCEnumValue *value =
             protobuf_c_enum_descriptor_get_value_by_name(&pb__v3__right__descriptor, name);

@@ -27,9 +27,10 @@ static size_t count_commas(const char *text)
 
 static void check_value(cli *c, cli_kind kind, const char *text)
 {
+    const cli_flag flag = {.name = "flag", .kind = kind, .text = "", .words = "json|csv|table"};
     lpx_note note = {{0}};
     size_t count = 0;
-    if (lpx_failed(cli_kind_check(kind, lpx_str_of(text), &note))) {
+    if (lpx_failed(cli_flag_check(&flag, lpx_str_of(text), &note))) {
         lpx_assert(note.text[0] != 0);
         return;
     }
@@ -45,6 +46,16 @@ static void check_value(cli *c, cli_kind kind, const char *text)
         Pb__V3__Right *rights = cli_rights_of(c, text, &count);
         lpx_assert(count == (text[0] != 0 ? count_commas(text) + 1 : 0));
         (void)cli_show_rights(c, rights, count);
+    } else if (kind == CLI_EUI_PREFIXES) {
+        Pb__V3__JoinEUIPrefix **prefixes = cli_eui_prefixes_of(c, text, &count);
+        lpx_assert(count == (text[0] != 0 ? count_commas(text) + 1 : 0));
+        (void)cli_show_eui_prefixes(c, prefixes, count);
+    } else if (kind == CLI_DURATION) {
+        lpx_assert(cli_seconds_of(text) >= 0);
+    } else if (kind == CLI_WORD) {
+        lpx_assert(strcmp(text, "json") == 0 || strcmp(text, "csv") == 0 || strcmp(text, "table") == 0);
+    } else if (kind == CLI_DEVADDR || kind == CLI_EUI) {
+        lpx_assert(strtoull(text, NULL, 16) == cli_hex_of(text));
     } else if (kind == CLI_NETID) {
         lpx_assert(cli_net_id_of(text) <= 0xFFFFFF);
     } else if (kind == CLI_DECIMAL) {
@@ -84,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] == 'l') {
         check_command_line(&c, text);
     } else {
-        check_value(&c, (cli_kind)(data[0] % (CLI_RATE + 1)), text);
+        check_value(&c, (cli_kind)(data[0] % (CLI_LAST_KIND + 1)), text);
         (void)cli_clean(&c, text, true);
     }
     free(text);
