@@ -128,7 +128,7 @@ static const rpc_rule rules[] = {
 /* clang-format on */
 
 /* Names of the rights above, for notes. */
-static const char *right_name(int right)
+const char *rpc_right_name(int right)
 {
     static const char *const names[] = {
         [READ_NETWORK] = "READ_NETWORK",
@@ -234,7 +234,7 @@ lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const Pr
     bool needs_right = rule->right >= 0 && who->subject != RPC_ADMIN && who->subject != RPC_ANONYMOUS;
     if (needs_right && (who->rights >> rule->right & 1U) == 0) {
         return lpx_fail(note, RPC_MISSING_RIGHT, "This method needs credentials with the right %s.",
-                        right_name(rule->right));
+                        rpc_right_name(rule->right));
     }
     return check_resource(rule, who, request, note);
 }

@@ -31,6 +31,9 @@ const rpc_rule *rpc_authz_find(const char *path);
 /** All rules, for tests and documentation. */
 const rpc_rule *rpc_authz_rules(size_t *count);
 
+/** Name of a right that rules need ("READ_NETWORK"); static. */
+const char *rpc_right_name(int right);
+
 /** May this principal call this method with this request?
  * @err UNAUTHENTICATED: RPC_NO_CREDENTIALS; PERMISSION_DENIED: RPC_WRONG_SUBJECT, RPC_MISSING_RIGHT, RPC_NOT_OWN (note
  *      says which right or field, and what it would have to be) */
