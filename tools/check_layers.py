@@ -12,7 +12,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 LIBC = {"assert.h", "ctype.h", "errno.h", "fcntl.h", "float.h", "getopt.h", "inttypes.h", "limits.h", "locale.h", "math.h",
         "netdb.h", "poll.h", "pthread.h", "pwd.h", "setjmp.h", "signal.h", "stdarg.h", "stdatomic.h", "stdbool.h",
         "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "stdnoreturn.h", "string.h", "strings.h", "termios.h", "threads.h",
-        "time.h", "unistd.h", "wchar.h", "dirent.h", "ftw.h", "glob.h", "grp.h", "malloc.h", "sched.h", "semaphore.h"}
+        "time.h", "unistd.h", "wchar.h", "dirent.h", "ftw.h", "glob.h", "grp.h", "malloc.h", "sched.h", "semaphore.h",
+        "spawn.h"}
 LIBC_DIRS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
 
