@@ -10,12 +10,13 @@ enum { LPXD_PATH_BYTES = 4096, LPXD_PASSWORD_BYTES = 32 };
 /** What the server keeps in its data folder. Paths are NUL-ended. */
 typedef struct lpxd_home {
     char dir[LPXD_PATH_BYTES];
-    char ca_file[LPXD_PATH_BYTES];    /* ca.pem: own CA's certificate, for clients */
-    char cert_file[LPXD_PATH_BYTES];  /* server.pem, or tls.cert_file */
-    char key_file[LPXD_PATH_BYTES];   /* server-key.pem, or tls.key_file */
-    char admin_file[LPXD_PATH_BYTES]; /* admin.yaml: the first administrator's account, mode 0600 */
-    char store_url[LPXD_PATH_BYTES];  /* store.url, or sqlite:DIR/lpx.db */
-    bool made_ca, made_cert;          /* this start made them */
+    char ca_file[LPXD_PATH_BYTES];     /* ca.pem: own CA's certificate, for clients */
+    char ca_key_file[LPXD_PATH_BYTES]; /* ca-key.pem */
+    char cert_file[LPXD_PATH_BYTES];   /* server.pem, or tls.cert_file */
+    char key_file[LPXD_PATH_BYTES];    /* server-key.pem, or tls.key_file */
+    char admin_file[LPXD_PATH_BYTES];  /* admin.yaml: the first administrator's account, mode 0600 */
+    char store_url[LPXD_PATH_BYTES];   /* store.url, or sqlite:DIR/lpx.db */
+    bool made_ca, made_cert;           /* this start made them */
 } lpxd_home;
 
 /** Where the data folder is when data.dir is unset: /var/lib/lpx for root, else $XDG_DATA_HOME/lpx or

@@ -12,12 +12,19 @@ static const conf_option general[] = {
 };
 static const conf_option listen[] = {
     {.name = "grpc.listen", .type = CONF_LIST, .def = "127.0.0.1:1900", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC over TLS"},
+    {.name = "grpc.mutual-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC over TLS where clients must show a certificate (on grpc.listen they may)"},
+    {.name = "grpc.mutual-needs-token", .type = CONF_BOOL, .def = "false", .help = "on grpc.mutual-listen want a token beside the certificate"},
     {.name = "grpc.plaintext-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC without TLS, for local tests and sidecars"},
+    {.name = "grpc.proxy-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "gRPC without TLS behind load balancers that speak the PROXY protocol, version 2"},
     {.name = "http.listen", .type = CONF_LIST, .def = "127.0.0.1:1901", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "HTTPS: /token, /.well-known/jwks.json, and every unary rpc as JSON (POST /package.Service/Method)"},
+    {.name = "http.proxy-listen", .type = CONF_LIST, .min = 0, .max = 8, .arg = "HOST:PORT", .help = "what http.listen serves, without TLS behind load balancers that speak the PROXY protocol, version 2"},
+    {.name = "server.proxy-from", .type = CONF_LIST, .min = 0, .max = 64, .arg = "ADDRESS", .help = "addresses or prefixes (10.0.0.0/8) of the load balancers; others are closed at once"},
     {.name = "http.cors-origins", .type = CONF_LIST, .min = 0, .max = 64, .arg = "ORIGIN", .help = "web origins whose pages may call rpcs as JSON (https://console.example.org); * for all; default: none"},
     {.name = "metrics.listen", .type = CONF_LIST, .def = "127.0.0.1:9464", .min = 0, .max = 8, .arg = "HOST:PORT", .help = "plaintext HTTP: /metrics for Prometheus, /livez, /readyz"},
     {.name = "tls.cert-file", .type = CONF_STR, .arg = "FILE", .help = "server certificate chain, PEM; default: one from the own CA"},
     {.name = "tls.key-file", .type = CONF_STR, .arg = "FILE", .help = "its private key, PEM"},
+    {.name = "tls.client-own-ca", .type = CONF_BOOL, .def = "true", .help = "take client certificates of the own CA"},
+    {.name = "tls.client-ca-files", .type = CONF_LIST, .min = 0, .max = 8, .arg = "FILE", .help = "PEM files of further CAs whose client certificates can be registered; read again on SIGHUP"},
     {.name = "tls.names", .type = CONF_LIST, .min = 0, .max = 16, .arg = "NAME", .help = "further names and addresses in the certificate from the own CA"},
     {.name = "grpc.max-connections", .type = CONF_INT, .def = "10000", .min = 1, .max = 1000000, .help = "gRPC connections per loop"},
 };

@@ -59,13 +59,14 @@ lpx_err lpxd_home_find(const conf_set *conf, lpxd_home *out, lpx_note *note)
     }
     LPX_TRY(find_dir(conf, out, note));
     LPX_TRY(set_path(out->ca_file, LPX_STR(""), "", out->dir, "ca.pem", note));
+    LPX_TRY(set_path(out->ca_key_file, LPX_STR(""), "", out->dir, "ca-key.pem", note));
     LPX_TRY(set_path(out->cert_file, cert, "", out->dir, "server.pem", note));
     LPX_TRY(set_path(out->key_file, key, "", out->dir, "server-key.pem", note));
     LPX_TRY(set_path(out->admin_file, LPX_STR(""), "", out->dir, "admin.yaml", note));
     return set_path(out->store_url, conf_str(conf, "store.url"), "sqlite:", out->dir, "lpx.db", note);
 }
 
-static lpx_err issue_cert(const conf_set *conf, const lpxd_home *home, const char *ca_key, lpx_note *note)
+static lpx_err issue_cert(const conf_set *conf, const lpxd_home *home, lpx_note *note)
 {
     const lpx_str *names;
     size_t count = conf_list(conf, "tls.names", &names);
@@ -74,7 +75,7 @@ static lpx_err issue_cert(const conf_set *conf, const lpxd_home *home, const cha
         texts[i] = names[i].ptr; /* entries of a list are NUL-ended */
     }
     crypto_cert_opts opts = {.ca_cert_file = home->ca_file,
-                             .ca_key_file = ca_key,
+                             .ca_key_file = home->ca_key_file,
                              .cert_file = home->cert_file,
                              .key_file = home->key_file,
                              .common_name = "lpx exchange",
@@ -87,10 +88,8 @@ static lpx_err issue_cert(const conf_set *conf, const lpxd_home *home, const cha
 lpx_err lpxd_home_prepare(const conf_set *conf, lpxd_home *home, lpx_note *note)
 {
     LPX_TRY(io_dir_make(home->dir, 0700, note));
-    char ca_key[LPXD_PATH_BYTES];
-    LPX_TRY(set_path(ca_key, LPX_STR(""), "", home->dir, "ca-key.pem", note));
     if (access(home->ca_file, F_OK) != 0) {
-        LPX_TRY(crypto_ca_create(home->ca_file, ca_key, "lpx local CA", wall_clock(), note));
+        LPX_TRY(crypto_ca_create(home->ca_file, home->ca_key_file, "lpx local CA", wall_clock(), note));
         home->made_ca = true;
     }
     if (conf_str(conf, "tls.cert-file").len > 0) {
@@ -105,7 +104,7 @@ lpx_err lpxd_home_prepare(const conf_set *conf, lpxd_home *home, lpx_note *note)
         }
     }
     home->made_cert = true;
-    return issue_cert(conf, home, ca_key, note);
+    return issue_cert(conf, home, note);
 }
 
 lpx_err lpxd_home_save_admin(const lpxd_home *home, const char *username, const char *password, lpx_note *note)

@@ -49,11 +49,27 @@ static void post_token(void *ctx, http1_request *request)
     }
 }
 
+/* @param gate NULL: clients connect directly */
+static lpx_err listen_on(http1_server *server, lpx_str where, const lpxd_http_opts *opts, io_proxy_gate *gate,
+                         lpx_note *note)
+{
+    char address[300];
+    uint16_t port = 0;
+    (void)snprintf(address, sizeof address, "%.*s", (int)where.len, where.ptr);
+    LPX_TRY(gate != NULL ? http1_server_listen_behind(server, address, gate, &port, note)
+                         : http1_server_listen(server, address, opts->tls, &port, note));
+    lpxd_with_port(where, port, address, sizeof address);
+    LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", lpx_str_of(address)),
+            LPX_F_STR("protocol", gate != NULL ? LPX_STR("http+proxy") : lpx_str_of(opts->protocol)));
+    return LPX_SUCCESS;
+}
+
 lpx_err lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **out, lpx_note *note)
 {
-    const lpx_str *addresses;
-    size_t count = conf_list(app->conf, opts->setting, &addresses);
-    if (count == 0) {
+    const lpx_str *direct, *behind;
+    size_t direct_count = conf_list(app->conf, opts->setting, &direct);
+    size_t behind_count = opts->behind != NULL ? conf_list(app->conf, opts->behind, &behind) : 0;
+    if (direct_count + behind_count == 0) {
         return LPX_SUCCESS;
     }
     LPX_TRY(http1_server_new(app->shards[0].loop, opts->server, out));
@@ -63,14 +79,11 @@ lpx_err lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **ou
     if (opts->add != NULL) {
         LPX_TRY(opts->add(app, *out));
     }
-    for (size_t i = 0; i < count; i++) {
-        char address[300];
-        (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
-        uint16_t port = 0;
-        LPX_TRY(http1_server_listen(*out, address, opts->tls, &port, note));
-        lpxd_with_port(addresses[i], port, address, sizeof address);
-        LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", lpx_str_of(address)),
-                LPX_F_STR("protocol", lpx_str_of(opts->protocol)));
+    for (size_t i = 0; i < direct_count; i++) {
+        LPX_TRY(listen_on(*out, direct[i], opts, NULL, note));
+    }
+    for (size_t i = 0; i < behind_count; i++) {
+        LPX_TRY(listen_on(*out, behind[i], opts, app->gate, note));
     }
     return LPX_SUCCESS;
 }
@@ -93,6 +106,7 @@ lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
     return lpxd_http_serve(app,
                            &(lpxd_http_opts){.setting = "http.listen",
                                              .protocol = "https",
+                                             .behind = "http.proxy-listen",
                                              .tls = app->http_tls,
                                              .server = &opts,
                                              .routes = routes,

@@ -42,6 +42,21 @@ static void report_metrics(const lpxd *app, lpx_buf *text)
     }
 }
 
+static void proxy_metrics(const lpxd *app, lpx_buf *text)
+{
+    if (app->gate == NULL) {
+        return;
+    }
+    io_proxy_counts counts = io_proxy_gate_counts(app->gate);
+    lpx_buf_printf(text,
+                   "# TYPE lpx_proxy_connections_total counter\n"
+                   "lpx_proxy_connections_total{outcome=\"accepted\"} %llu\n"
+                   "lpx_proxy_connections_total{outcome=\"stranger\"} %llu\n"
+                   "lpx_proxy_connections_total{outcome=\"malformed\"} %llu\n",
+                   (unsigned long long)counts.accepted_total, (unsigned long long)counts.strangers_total,
+                   (unsigned long long)counts.malformed_total);
+}
+
 /* Each appends what it knows: # TYPE lines and samples. */
 typedef void metrics_fn(const lpxd *app, lpx_buf *text);
 static metrics_fn *const metrics[] = {
@@ -49,6 +64,7 @@ static metrics_fn *const metrics[] = {
     call_metrics,
     http_metrics,
     report_metrics,
+    proxy_metrics,
 };
 
 static void get_metrics(void *ctx, http1_request *request)

@@ -79,7 +79,8 @@ static lpx_err start_iam(lpxd *app, lpx_note *note)
                      .audience_count = count,
                      .allow_private_net_ids = conf_bool(app->conf, "iam.allow-private-net-ids"),
                      .anonymous_per_hour = per_minute * 60,
-                     .anonymous_burst = per_minute};
+                     .anonymous_burst = per_minute,
+                     .ca = app->ca};
     return iam_new(app->store, &opts, wall_clock(), &app->iam, note);
 }
 
@@ -154,49 +155,21 @@ void lpxd_with_port(lpx_str address, uint16_t port, char *out, size_t room)
     (void)snprintf(out, room, "%.*s%u", (int)host_len, address.ptr, port);
 }
 
-/* Every loop listens on every address; a port of 0 is chosen by the first loop for all. */
-static lpx_err listen_all(lpxd *app, lpxd_shard *shard, const char *setting, io_tls *tls, uint16_t *ports,
-                          lpx_note *note)
+static void cert_used(void *ctx, io_loop *loop, const char *fingerprint, lpx_utc now)
 {
-    const lpx_str *addresses;
-    size_t count = conf_list(app->conf, setting, &addresses);
-    for (size_t i = 0; i < count; i++) {
-        char address[300];
-        bool first = shard == &app->shards[0];
-        if (first) {
-            (void)snprintf(address, sizeof address, "%.*s", (int)addresses[i].len, addresses[i].ptr);
-        } else {
-            lpxd_with_port(addresses[i], ports[i], address, sizeof address);
-        }
-        LPX_TRY(grpc_server_listen(rpc_server_grpc(shard->rpc), address, tls, &ports[i], note));
-        if (first) {
-            lpxd_with_port(addresses[i], ports[i], address, sizeof address);
-            LPX_LOG(LPX_LOG_INFO, "listening", LPX_F_STR("address", lpx_str_of(address)),
-                    LPX_F_STR("protocol", lpx_str_of(tls != NULL ? "grpc+tls" : "grpc")));
-        }
-    }
-    return LPX_SUCCESS;
+    const lpxd *app = ctx;
+    iam_cert_used(app->iam, loop, fingerprint, now);
 }
 
 static lpx_err start_shard(lpxd *app, lpxd_shard *shard, lpx_note *note)
 {
     grpc_server_opts grpc = {.max_connections = (uint32_t)conf_int(app->conf, "grpc.max-connections")};
     rpc_server_opts opts = {
-        .loop = shard->loop, .store = app->store, .password_workers = app->password_workers, .grpc = &grpc};
+        .loop = shard->loop, .store = app->store, .password_workers = app->password_workers, .grpc = &grpc, .cert_used = cert_used, .cert_used_ctx = app};
     LPX_TRY(rpc_server_new(&opts, &shard->rpc));
     LPX_TRY(rpc_health_new(shard->rpc, &shard->health, note));
     LPX_TRY(rpc_reflect_new(shard->rpc, &shard->reflect, note));
     return add_methods(app, shard->rpc, note);
-}
-
-static lpx_err start_tls(lpxd *app, lpx_note *note)
-{
-    static const char *const h2[] = {"h2", NULL};
-    static const char *const http[] = {"http/1.1", NULL};
-    io_tls_server_opts opts = {.cert_file = app->home.cert_file, .key_file = app->home.key_file, .alpn = h2};
-    LPX_TRY(io_tls_server_new(&opts, &app->grpc_tls, note));
-    opts.alpn = http;
-    return io_tls_server_new(&opts, &app->http_tls, note);
 }
 
 /* A snapshot on its way to one loop. */
@@ -326,8 +299,7 @@ static void tell_change(void *ctx, const conf_option *option)
 static void reload(lpxd *app)
 {
     lpx_note note = {""};
-    lpx_err err = io_tls_reload(app->grpc_tls, &note);
-    err = lpx_failed(err) ? err : io_tls_reload(app->http_tls, &note);
+    lpx_err err = lpxd_tls_reload(app, &note);
     LPX_LOG(lpx_failed(err) ? LPX_LOG_ERROR : LPX_LOG_INFO, lpx_failed(err) ? "tls_reload_failed" : "tls_reloaded",
             LPX_F_STR("text", lpx_str_of(note.text)));
     int left = 0;
@@ -368,17 +340,17 @@ static lpx_err start(lpxd *app, lpx_note *note)
     if (has_role(app, "router")) {
         LPX_TRY(start_router(app, note));
     }
-    LPX_TRY(start_tls(app, note));
+    LPX_TRY(lpxd_tls_start(app, note));
     for (unsigned i = 0; i < app->shard_count; i++) {
         LPX_TRY(start_shard(app, &app->shards[i], note));
     }
     LPX_TRY(load_first_snapshot(app));
     for (unsigned i = 0; i < app->shard_count; i++) {
-        LPX_TRY(listen_all(app, &app->shards[i], "grpc.listen", app->grpc_tls, app->grpc_ports, note));
-        LPX_TRY(listen_all(app, &app->shards[i], "grpc.plaintext-listen", NULL, app->plain_ports, note));
+        LPX_TRY(lpxd_grpc_listen(app, &app->shards[i], note));
     }
     LPX_TRY(lpxd_http_start(app, note));
     LPX_TRY(lpxd_metrics_start(app, note));
+    lpxd_ca_load(app);
     LPX_TRY(io_signals_on(app->shards[0].loop, numbers, 3, on_signal, app, &app->signals));
     LPX_TRY(iam_start(app->iam, app->shards[0].loop, lpxd_share_snapshot, app));
     for (unsigned i = 1; i < app->shard_count; i++) {
@@ -433,8 +405,7 @@ static void finish(lpxd *app)
     for (unsigned i = 0; i < app->shard_count; i++) {
         io_loop_free(&app->shards[i].loop);
     }
-    io_tls_free(&app->grpc_tls);
-    io_tls_free(&app->http_tls);
+    lpxd_tls_free(app);
 }
 
 static void say_ready(const lpxd *app)
