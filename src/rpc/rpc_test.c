@@ -12,65 +12,63 @@
 #include "base/text.h"
 #include "base/writer.h"
 #include "codec/pb/pb.h"
+#include "grpc_health_v1_health.pb-c.h"
+#include "grpc_reflection_v1_reflection.pb-c.h"
+#include "grpc_reflection_v1alpha_reflection.pb-c.h"
+#include "lpx_iam_v1_iam.pb-c.h"
 #include "lpx_reasons.h"
+#include "lpx_routing_v1_settings.pb-c.h"
+#include "lpx_trace_v1_trace.pb-c.h"
 #include "pb_iam_v1_api.pb-c.h"
 #include "pb_iam_v2_api.pb-c.h"
+#include "pb_mapping_v2_api.pb-c.h"
+#include "pb_reporting_v1_api.pb-c.h"
 #include "pb_routing_v1_api.pb-c.h"
+#include "pb_routing_v2_api.pb-c.h"
 #include "rpc/authn.h"
 #include "rpc/authz.h"
 
 enum { OWN_NET = 0x13, OTHER_NET = 0x42 };
 
-/* The request type of each service's methods, by the method's path. */
-typedef struct request_type {
-    const char *path;
-    const ProtobufCMessageDescriptor *desc;
-} request_type;
-
-#define R(service, method, message)                                           \
-    {                                                                         \
-        "/org.packetbroker." service "/" method, &pb__##message##__descriptor \
-    }
-static const request_type types[] = {
-    R("iam.v1.NetworkRegistry", "ListNetworks", iam__v1__list_networks_request),
-    R("iam.v1.NetworkRegistry", "CreateNetwork", iam__v1__create_network_request),
-    R("iam.v1.NetworkRegistry", "GetNetwork", iam__v1__network_request),
-    R("iam.v1.NetworkRegistry", "UpdateNetwork", iam__v1__update_network_request),
-    R("iam.v1.NetworkRegistry", "UpdateNetworkListed", iam__v1__update_network_listed_request),
-    R("iam.v1.NetworkRegistry", "DeleteNetwork", iam__v1__network_request),
-    R("iam.v1.TenantRegistry", "ListTenants", iam__v1__list_tenants_request),
-    R("iam.v1.TenantRegistry", "CreateTenant", iam__v1__create_tenant_request),
-    R("iam.v1.TenantRegistry", "GetTenant", iam__v1__tenant_request),
-    R("iam.v1.TenantRegistry", "UpdateTenant", iam__v1__update_tenant_request),
-    R("iam.v1.TenantRegistry", "UpdateTenantListed", iam__v1__update_tenant_listed_request),
-    R("iam.v1.TenantRegistry", "DeleteTenant", iam__v1__tenant_request),
-    R("iam.v2.NetworkAPIKeyVault", "ListAPIKeys", iam__v2__list_network_apikeys_request),
-    R("iam.v2.NetworkAPIKeyVault", "CreateAPIKey", iam__v2__create_network_apikey_request),
-    R("iam.v2.NetworkAPIKeyVault", "DeleteAPIKey", iam__v2__apikey_request),
-    R("iam.v2.NetworkAPIKeyVault", "UpdateAPIKeyState", iam__v2__update_apikey_state_request),
-    R("routing.v1.PolicyManager", "ListDefaultPolicies", routing__v1__list_default_policies_request),
-    R("routing.v1.PolicyManager", "ListHomeNetworkPolicies", routing__v1__list_home_network_policies_request),
-    R("routing.v1.PolicyManager", "GetDefaultPolicy", routing__v1__get_default_policy_request),
-    R("routing.v1.PolicyManager", "GetHomeNetworkPolicy", routing__v1__get_home_network_policy_request),
-    R("routing.v1.PolicyManager", "SetDefaultPolicy", routing__v1__set_policy_request),
-    R("routing.v1.PolicyManager", "SetHomeNetworkPolicy", routing__v1__set_policy_request),
-    R("routing.v1.PolicyManager", "ListEffectivePolicies", routing__v1__list_effective_policies_request),
-    R("routing.v1.PolicyManager", "ListNetworksWithPolicy", routing__v1__list_networks_with_policy_request),
-    R("routing.v1.ForwarderData", "Publish", routing__v1__publish_uplink_message_request),
-    R("routing.v1.ForwarderData", "Subscribe", routing__v1__subscribe_forwarder_request),
-    R("routing.v1.ForwarderData", "ReportDownlinkMessageDeliveryState",
-      routing__v1__downlink_message_delivery_state_change_request),
-    R("routing.v1.HomeNetworkData", "Publish", routing__v1__publish_downlink_message_request),
-    R("routing.v1.HomeNetworkData", "Subscribe", routing__v1__subscribe_home_network_request),
-    R("routing.v1.HomeNetworkData", "ReportUplinkMessageDeliveryState",
-      routing__v1__uplink_message_delivery_state_change_request),
+/* Every service of api/. */
+static const ProtobufCServiceDescriptor *const services[] = {
+    &grpc__health__v1__health__descriptor,
+    &grpc__reflection__v1__server_reflection__descriptor,
+    &grpc__reflection__v1alpha__server_reflection__descriptor,
+    &lpx__iam__v1__authority_manager__descriptor,
+    &lpx__iam__v1__client_certificates__descriptor,
+    &lpx__routing__v1__home_network_settings_manager__descriptor,
+    &lpx__trace__v1__tracer__descriptor,
+    &pb__iam__v1__apikey_vault__descriptor,
+    &pb__iam__v1__network_registry__descriptor,
+    &pb__iam__v1__tenant_registry__descriptor,
+    &pb__iam__v2__catalog__descriptor,
+    &pb__iam__v2__cluster_apikey_vault__descriptor,
+    &pb__iam__v2__join_server_registry__descriptor,
+    &pb__iam__v2__network_apikey_vault__descriptor,
+    &pb__mapping__v2__gateway_visibility_manager__descriptor,
+    &pb__mapping__v2__mapper__descriptor,
+    &pb__reporting__v1__reporter__descriptor,
+    &pb__routing__v1__forwarder_data__descriptor,
+    &pb__routing__v1__home_network_data__descriptor,
+    &pb__routing__v1__policy_manager__descriptor,
+    &pb__routing__v1__router_data__descriptor,
+    &pb__routing__v1__routes__descriptor,
+    &pb__routing__v2__publisher__descriptor,
+    &pb__routing__v2__routes__descriptor,
 };
 
+enum { SERVICES = sizeof services / sizeof services[0] };
+
+/* The request type of a method, by its path. */
 static const ProtobufCMessageDescriptor *type_of(const char *path)
 {
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (strcmp(types[i].path, path) == 0) {
-            return types[i].desc;
+    for (size_t i = 0; i < SERVICES; i++) {
+        size_t len = strlen(services[i]->name);
+        if (strncmp(path + 1, services[i]->name, len) == 0 && path[len + 1] == '/') {
+            const ProtobufCMethodDescriptor *method =
+                protobuf_c_service_descriptor_get_method_by_name(services[i], path + len + 2);
+            return method != NULL ? method->input : NULL;
         }
     }
     return NULL;
@@ -152,33 +150,78 @@ static const rpc_principal network = {.subject = RPC_NETWORK, .net_id = OWN_NET,
 static const rpc_principal tenant = {
     .subject = RPC_TENANT, .net_id = OWN_NET, .tenant_id = "acme", .rights = UINT64_MAX};
 
-/* Subjects by method, as the fact table has them; the table of the program must agree row by row. */
-static const char *expected_subjects(const char *path)
+/* What a second person wrote down: who may call, and the right it takes. The first line whose beginning a path has
+ * counts; the table of the program must agree row by row. */
+typedef struct expectation {
+    const char *begins, *subjects;
+    int right; /* of tokens; -1: none */
+} expectation;
+
+static const expectation *expected(const char *path)
 {
-    static const char *const table[][2] = {
-        {"NetworkRegistry/ListNetworks", "ACN"},
-        {"NetworkRegistry/GetNetwork", "ACN"},
-        {"NetworkRegistry/UpdateNetworkListed", "AN"},
-        {"NetworkRegistry/", "A"},
-        {"TenantRegistry/ListTenants", "AN"},
-        {"TenantRegistry/CreateTenant", "AN"},
-        {"TenantRegistry/GetTenant", "ACNT"},
-        {"TenantRegistry/", "ANT"},
-        {"NetworkAPIKeyVault/CreateAPIKey", "?AN"},
-        {"NetworkAPIKeyVault/UpdateAPIKeyState", "A"},
-        {"NetworkAPIKeyVault/", "AN"},
-        {"PolicyManager/Set", "NT"},
-        {"PolicyManager/ListNetworksWithPolicy", "ANT"},
-        {"PolicyManager/", "ACNT"},
-        {"ForwarderData/", "NT"},
-        {"HomeNetworkData/", "NT"},
+    static const expectation table[] = {
+        {"org.packetbroker.iam.v1.NetworkRegistry/ListNetworks", "ACN", 0},
+        {"org.packetbroker.iam.v1.NetworkRegistry/GetNetwork", "ACN", 0},
+        {"org.packetbroker.iam.v1.NetworkRegistry/UpdateNetworkListed", "AN", -1},
+        {"org.packetbroker.iam.v1.NetworkRegistry/", "A", -1},
+        {"org.packetbroker.iam.v1.TenantRegistry/ListTenants", "AN", 0},
+        {"org.packetbroker.iam.v1.TenantRegistry/CreateTenant", "AN", -1},
+        {"org.packetbroker.iam.v1.TenantRegistry/GetTenant", "ACNT", 0},
+        {"org.packetbroker.iam.v1.TenantRegistry/", "ANT", -1},
+        {"org.packetbroker.iam.v1.APIKeyVault/", "AN", -1},
+        {"org.packetbroker.iam.v2.NetworkAPIKeyVault/CreateAPIKey", "?AN", -1},
+        {"org.packetbroker.iam.v2.NetworkAPIKeyVault/UpdateAPIKeyState", "A", -1},
+        {"org.packetbroker.iam.v2.NetworkAPIKeyVault/", "AN", -1},
+        {"org.packetbroker.iam.v2.ClusterAPIKeyVault/", "A", -1},
+        {"org.packetbroker.iam.v2.Catalog/ListJoinServers", "ACNT", 12},
+        {"org.packetbroker.iam.v2.Catalog/", "ACNT", 0},
+        {"org.packetbroker.iam.v2.JoinServerRegistry/ListJoinServers", "AC", 12},
+        {"org.packetbroker.iam.v2.JoinServerRegistry/", "A", -1},
+        {"org.packetbroker.routing.v1.PolicyManager/Set", "NT", 7},
+        {"org.packetbroker.routing.v1.PolicyManager/ListNetworksWithPolicy", "ANT", 4},
+        {"org.packetbroker.routing.v1.PolicyManager/", "ACNT", 4},
+        {"org.packetbroker.routing.v1.ForwarderData/Subscribe", "NT", 10},
+        {"org.packetbroker.routing.v1.ForwarderData/", "NT", 11},
+        {"org.packetbroker.routing.v1.HomeNetworkData/Subscribe", "NT", 10},
+        {"org.packetbroker.routing.v1.HomeNetworkData/", "NT", 11},
+        {"org.packetbroker.routing.v1.RouterData/", "C", 11},
+        {"org.packetbroker.routing.v1.Routes/", "ACNT", 5},
+        {"org.packetbroker.routing.v2.Routes/", "ACNT", 5},
+        {"org.packetbroker.routing.v2.Publisher/", "C", -1},
+        {"org.packetbroker.mapping.v2.GatewayVisibilityManager/Get", "ANT", 8},
+        {"org.packetbroker.mapping.v2.GatewayVisibilityManager/Set", "NT", 9},
+        {"org.packetbroker.mapping.v2.Mapper/", "NT", 11},
+        {"org.packetbroker.reporting.v1.Reporter/", "ACNT", 14},
+        {"lpx.iam.v1.ClientCertificates/Register", "A", -1},
+        {"lpx.iam.v1.ClientCertificates/", "AN", -1},
+        {"lpx.iam.v1.AuthorityManager/", "A", -1},
+        {"lpx.routing.v1.HomeNetworkSettingsManager/Get", "ANT", 4},
+        {"lpx.routing.v1.HomeNetworkSettingsManager/", "NT", 7},
+        {"lpx.trace.v1.Tracer/", "NT", 10},
+        {"grpc.", "?ACNT", -1},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strstr(path, table[i][0]) != NULL) {
-            return table[i][1];
+        if (strncmp(path + 1, table[i].begins, strlen(table[i].begins)) == 0) {
+            return &table[i];
         }
     }
-    return "";
+    fail_msg("%s is nowhere in the second table", path);
+    return NULL;
+}
+
+static void every_method_has_one_row(void **state)
+{
+    (void)state;
+    size_t rows, methods = 0;
+    const rpc_rule *rules = rpc_authz_rules(&rows);
+    for (size_t i = 0; i < SERVICES; i++) {
+        methods += services[i]->n_methods;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        assert_non_null(type_of(rules[i].path));
+        assert_ptr_equal(rpc_authz_find(rules[i].path), &rules[i]); /* the first of its name is the only one */
+    }
+    assert_int_equal(rows, methods);
 }
 
 static void every_subject(void **state)
@@ -186,14 +229,13 @@ static void every_subject(void **state)
     (void)state;
     size_t count;
     const rpc_rule *rules = rpc_authz_rules(&count);
-    assert_true(count >= sizeof types / sizeof types[0]);
     const struct {
         char letter;
         rpc_principal who;
     } callers[] = {{'?', anonymous}, {'A', admin}, {'C', cluster}, {'N', network}, {'T', tenant}};
     for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; type_of(rules[i].path) != NULL && k < sizeof callers / sizeof callers[0]; k++) {
-            bool want = strchr(expected_subjects(rules[i].path), callers[k].letter) != NULL;
+        for (size_t k = 0; k < sizeof callers / sizeof callers[0]; k++) {
+            bool want = strchr(expected(rules[i].path)->subjects, callers[k].letter) != NULL;
             lpx_err err = check(&rules[i], callers[k].who, OWN_NET, "acme", "");
             if (want != (err.code == LPX_OK)) {
                 fail_msg("%s by %c: got code %u", rules[i].path, callers[k].letter, err.code);
@@ -213,7 +255,7 @@ static void foreign_resources_are_refused(void **state)
     for (size_t i = 0; i < count; i++) {
         const rpc_rule *rule = &rules[i];
         bool by_fields = rule->scope != RPC_SCOPE_NONE && rule->scope != RPC_SCOPE_HANDLER;
-        if (!by_fields || type_of(rule->path) == NULL) {
+        if (!by_fields) {
             continue;
         }
         narrowed++;
@@ -243,15 +285,23 @@ static void rights_are_needed(void **state)
     (void)state;
     size_t count;
     const rpc_rule *rules = rpc_authz_rules(&count);
+    const struct {
+        char letter;
+        rpc_principal who;
+    } callers[] = {{'C', cluster}, {'N', network}, {'T', tenant}};
     for (size_t i = 0; i < count; i++) {
-        if (rules[i].right < 0 || (rules[i].subjects & RPC_NETWORK) == 0 || type_of(rules[i].path) == NULL) {
-            continue;
+        const expectation *want = expected(rules[i].path);
+        for (size_t k = 0; k < sizeof callers / sizeof callers[0]; k++) {
+            if (strchr(want->subjects, callers[k].letter) == NULL) {
+                continue;
+            }
+            rpc_principal who = callers[k].who;
+            who.rights = want->right >= 0 ? ~(UINT64_C(1) << want->right) : 0;
+            assert_int_equal(check(&rules[i], who, OWN_NET, "acme", "").reason,
+                             want->right >= 0 ? RPC_MISSING_RIGHT : LPX_REASON_NONE);
+            who.rights = ~who.rights;
+            assert_int_equal(check(&rules[i], who, OWN_NET, "acme", "").code, LPX_OK);
         }
-        rpc_principal who = network;
-        who.rights = ~(UINT64_C(1) << rules[i].right);
-        assert_int_equal(check(&rules[i], who, OWN_NET, "", "").reason, RPC_MISSING_RIGHT);
-        who.rights = UINT64_C(1) << rules[i].right;
-        assert_int_equal(check(&rules[i], who, OWN_NET, "", "").code, LPX_OK);
     }
 }
 
@@ -395,6 +445,7 @@ static void basic_is_split(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_has_one_row),
         cmocka_unit_test(every_subject),
         cmocka_unit_test(foreign_resources_are_refused),
         cmocka_unit_test(rights_are_needed),
