@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 #include "base/list.h"
 #include "base/text.h"
+#include "codec/oauth/oauth.h"
 #include "wire/grpc/client.h"
 #include "wire/http/fetch.h"
 
@@ -108,11 +109,3 @@ void agent_token_refused(agent_token *t);
 void agent_secret_free(char **text);
 /** Stop fetching, wipe. */
 void agent_token_fini(agent_token *t);
-/** Body of the token request: form fields in alphabetical order.
- * @return malloc'd text with a secret in it, or NULL */
-char *agent_token_form(const char *audience, const char *client_id, const char *client_secret);
-/** Read the answer of a token endpoint.
- * @param status HTTP status
- * @param header gets malloc'd "Bearer ..." on success @param lifetime_us from now
- * @return false and *message, a sentence, otherwise */
-bool agent_token_read(int status, lpx_bytes body, char **header, int64_t *lifetime_us, lpx_note *message);

@@ -154,11 +154,11 @@ static void test_explain(void **state)
 static void test_token_form(void **state)
 {
     (void)state;
-    char *form = agent_token_form("127.0.0.1", "ABC", "s&=+ %\xC3\xA9~");
+    char *form = oauth_form("127.0.0.1", "ABC", "s&=+ %\xC3\xA9~");
     assert_string_equal(form, "audience=127.0.0.1&client_id=ABC&client_secret=s%26%3D%2B+%25%C3%A9~"
                               "&grant_type=client_credentials&scope=networks");
     free(form);
-    form = agent_token_form("::1", "", "");
+    form = oauth_form("::1", "", "");
     assert_string_equal(form,
                         "audience=%3A%3A1&client_id=&client_secret=&grant_type=client_credentials&scope=networks");
     free(form);
@@ -191,7 +191,7 @@ static void test_token_answers(void **state)
         int64_t lifetime_us = 0;
         lpx_note message = {{0}};
         lpx_bytes body = lpx_str_bytes(lpx_str_of(rows[i].body));
-        assert_int_equal(agent_token_read(rows[i].status, body, &header, &lifetime_us, &message),
+        assert_int_equal(oauth_read_answer(rows[i].status, body, &header, &lifetime_us, &message),
                          rows[i].header != NULL);
         if (rows[i].header != NULL) {
             assert_string_equal(header, rows[i].header);

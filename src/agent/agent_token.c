@@ -53,7 +53,7 @@ static void on_fetched(void *ctx, lpx_err err, const fetch_result *result, const
         failed(t, LPX_UNAVAILABLE, note != NULL ? note->text : lpx_reason_text(err.reason));
         return;
     }
-    if (!agent_token_read(result->status, result->body, &header, &lifetime_us, &message)) {
+    if (!oauth_read_answer(result->status, result->body, &header, &lifetime_us, &message)) {
         bool refused = result->status == 400 || result->status == 401 || result->status == 403;
         failed(t, refused ? LPX_UNAUTHENTICATED : LPX_UNAVAILABLE, message.text);
         return;
@@ -84,7 +84,7 @@ static void fetch(agent_token *t)
     if (a->fetch == NULL) {
         a->fetch = fetch_client_new(a->loop);
     }
-    t->form = agent_token_form(t->audience, a->client_id, a->client_secret);
+    t->form = oauth_form(t->audience, a->client_id, a->client_secret);
     if (a->fetch == NULL || t->form == NULL) {
         failed(t, LPX_RESOURCE_EXHAUSTED, note.text);
         return;

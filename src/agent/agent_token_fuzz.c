@@ -11,7 +11,7 @@ static void check_answer(int status, lpx_bytes body)
     char *header = NULL;
     int64_t lifetime_us = 0;
     lpx_note message = {{0}};
-    if (!agent_token_read(status, body, &header, &lifetime_us, &message)) {
+    if (!oauth_read_answer(status, body, &header, &lifetime_us, &message)) {
         lpx_assert(header == NULL);
         return;
     }

@@ -6,7 +6,6 @@ enum {
     AGENT_ADDRESS_BYTES = 272,        /* host, brackets, colon, port */
     AGENT_FAILURE_BYTES = 1024,       /* a sentence of the exchange and ours beside it */
     AGENT_MESSAGE_BYTES = 16 << 20,   /* as the exchange accepts */
-    AGENT_TOKEN_BYTES = 16 << 10,     /* tokens are below 2 KiB; a header list is seldom above 16 KiB */
     AGENT_TOKEN_BODY_BYTES = 1 << 20, /* what the existing clients read of a token answer */
     AGENT_LINE_BYTES = 1 << 20,       /* one line of an uplink file; 100 receptions take 30 KiB */
 };

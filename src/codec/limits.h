@@ -15,4 +15,8 @@ enum {
     JSON_NUMBER_MAX_CHARS = 800,
     /* Room for the text of any double in the shortest form. */
     JSON_NUMBER_TEXT_BYTES = 40,
+    /* Access tokens are below 2 KiB; a header list is seldom above 16 KiB. */
+    OAUTH_TOKEN_BYTES = 16 << 10,
+    /* What the existing clients read of a token answer. */
+    OAUTH_BODY_BYTES = 1 << 20,
 };

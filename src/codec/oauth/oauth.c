@@ -1,9 +1,13 @@
-/* What is sent to a token endpoint and what comes back: OAuth 2.0 client credentials (RFC 6749, section 4.4). Pure. */
+#include "codec/oauth/oauth.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/agent_priv.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/text.h"
 #include "codec/json/json.h"
+#include "codec/limits.h"
 #include "lpx_reasons.h"
 
 /* Form encoding of a value (WHATWG URL, application/x-www-form-urlencoded). */
@@ -23,10 +27,10 @@ static void add_value(lpx_buf *out, const char *text)
     }
 }
 
-char *agent_token_form(const char *audience, const char *client_id, const char *client_secret)
+char *oauth_form(const char *audience, const char *client_id, const char *client_secret)
 {
     lpx_buf out;
-    lpx_buf_init(&out, AGENT_TOKEN_BYTES);
+    lpx_buf_init(&out, OAUTH_TOKEN_BYTES);
     lpx_buf_add_str(&out, LPX_STR("audience="));
     add_value(&out, audience);
     lpx_buf_add_str(&out, LPX_STR("&client_id="));
@@ -45,10 +49,10 @@ static bool refused(int status, const json_value *answer, lpx_note *message)
     lpx_str error = json_text(json_member(answer, "error"));
     lpx_str description = json_text(json_member(answer, "error_description"));
     if (error.len > 0 || description.len > 0) {
-        (void)lpx_fail(message, AGENT_CALL_FAILED, "%.*s%s%.*s", (int)error.len, error.ptr,
+        (void)lpx_fail(message, OAUTH_NO_TOKEN, "%.*s%s%.*s", (int)error.len, error.ptr,
                        error.len > 0 && description.len > 0 ? ": " : "", (int)description.len, description.ptr);
     } else {
-        (void)lpx_fail(message, AGENT_CALL_FAILED, "it answered with HTTP status %d", status);
+        (void)lpx_fail(message, OAUTH_NO_TOKEN, "it answered with HTTP status %d", status);
     }
     return false;
 }
@@ -61,24 +65,24 @@ static bool is_token(lpx_str text)
             return false;
         }
     }
-    return text.len > 0 && text.len < AGENT_TOKEN_BYTES;
+    return text.len > 0 && text.len < OAUTH_TOKEN_BYTES;
 }
 
-bool agent_token_read(int status, lpx_bytes body, char **header, int64_t *lifetime_us, lpx_note *message)
+bool oauth_read_answer(int status, lpx_bytes body, char **header, int64_t *lifetime_us, lpx_note *message)
 {
     lpx_arena arena;
     const json_value *answer = NULL;
     int64_t seconds = 0;
     bool ok = false;
-    lpx_arena_init_wiped(&arena, 4 * AGENT_TOKEN_BODY_BYTES);
+    lpx_arena_init_wiped(&arena, 4 * OAUTH_BODY_BYTES);
     bool json = !lpx_failed(json_parse(lpx_bytes_str(body), &arena, &answer, NULL));
     lpx_str token = json ? json_text(json_member(answer, "access_token")) : (lpx_str){"", 0};
     if (status < 200 || status > 299) {
         ok = refused(status, json ? answer : NULL, message);
     } else if (!json || !is_token(token)) {
-        (void)lpx_fail(message, AGENT_CALL_FAILED, "its answer is no JSON with an access_token");
+        (void)lpx_fail(message, OAUTH_NO_TOKEN, "its answer is no JSON with an access_token");
     } else if (!json_int(json_member(answer, "expires_in"), &seconds) || seconds < 1 || seconds > 366LL * 86400) {
-        (void)lpx_fail(message, AGENT_CALL_FAILED, "its answer has no expires_in in seconds");
+        (void)lpx_fail(message, OAUTH_NO_TOKEN, "its answer has no expires_in in seconds");
     } else {
         size_t size = token.len + sizeof "Bearer ";
         char *text = malloc(size);
