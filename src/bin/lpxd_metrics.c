@@ -42,6 +42,13 @@ static void report_metrics(const lpxd *app, lpx_buf *text)
     }
 }
 
+static void feed_metrics(const lpxd *app, lpx_buf *text)
+{
+    if (app->feed != NULL) {
+        control_feed_metrics(app->feed, text);
+    }
+}
+
 static void proxy_metrics(const lpxd *app, lpx_buf *text)
 {
     if (app->gate == NULL) {
@@ -64,6 +71,7 @@ static metrics_fn *const metrics[] = {
     call_metrics,
     http_metrics,
     report_metrics,
+    feed_metrics,
     proxy_metrics,
 };
 

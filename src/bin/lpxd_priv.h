@@ -1,6 +1,7 @@
 /* Private to the server program: what runs. */
 #pragma once
 #include "bin/lpxd.h"
+#include "control/control.h"
 #include "iam/iam.h"
 #include "io/signal.h"
 #include "io/thread.h"
@@ -38,6 +39,7 @@ struct lpxd {
     iam *iam;
     router *router;
     reporting *reporting;
+    control_feed *feed;
     const traffic_observer *observers[4]; /* of the router, NULL-ended */
     io_tls *grpc_tls, *http_tls;
     http1_server *http, *metrics;

@@ -125,6 +125,15 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
     return router_new(&opts, loops, app->shard_count, &app->router, note);
 }
 
+static lpx_err start_feed(lpxd *app)
+{
+    io_loop *loops[LPXD_MAX_LOOPS];
+    for (unsigned i = 0; i < app->shard_count; i++) {
+        loops[i] = app->shards[i].loop;
+    }
+    return control_feed_new(app->store, loops, app->shard_count, &app->feed);
+}
+
 static lpx_err add_methods(lpxd *app, rpc_server *rpc, lpx_note *note)
 {
     const rpc_method *methods;
@@ -136,6 +145,8 @@ static lpx_err add_methods(lpxd *app, rpc_server *rpc, lpx_note *note)
         size_t count = control_methods(&methods);
         LPX_TRY(rpc_server_add(rpc, methods, count, note));
         count = reporting_methods(&methods);
+        LPX_TRY(rpc_server_add(rpc, methods, count, note));
+        methods = control_feed_methods(app->feed, &count);
         LPX_TRY(rpc_server_add(rpc, methods, count, note));
     }
     if (app->router != NULL) {
@@ -337,6 +348,9 @@ static lpx_err start(lpxd *app, lpx_note *note)
     if (app->password_workers == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
+    if (has_role(app, "control")) {
+        LPX_TRY(start_feed(app));
+    }
     if (has_role(app, "router")) {
         LPX_TRY(start_router(app, note));
     }
@@ -382,6 +396,7 @@ static void finish(lpxd *app)
         router_stop(app->router);
     }
     stop_reporting(app);
+    control_feed_stop(app->feed);
     io_workers_free(&app->password_workers);
     store_close(&app->store); /* finishes queued work; the answers wait on the loops */
     for (unsigned i = 0; i < app->shard_count; i++) {
@@ -400,6 +415,7 @@ static void finish(lpxd *app)
     }
     router_free(&app->router);
     reporting_free(&app->reporting);
+    control_feed_free(&app->feed);
     iam_free(&app->iam);
     io_signals_free(&app->signals);
     for (unsigned i = 0; i < app->shard_count; i++) {
