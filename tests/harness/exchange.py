@@ -155,14 +155,26 @@ class Exchange:
         assert status == 200, answer
         return answer["access_token"]
 
-    def run_lpx(self, *words, stdin=None, check=True, env=None, timeout=120):
-        """Run the command line against this exchange."""
-        environment = {**os.environ, "LPX_DATA_DIR": str(self.dir), "HOME": str(self.folder),
-                       "PB_IAM_ADDRESS": self.grpc_address, "PB_CONTROLPLANE_ADDRESS": self.grpc_address,
-                       "PB_REPORTS_ADDRESS": self.grpc_address, "PB_ROUTER_ADDRESS": self.grpc_address,
-                       "PB_TOKEN_URL": self.token_url, **(env or {})}
-        result = subprocess.run([self.lpx, *words], input=stdin, capture_output=True, text=True, env=environment,
-                                cwd=self.folder, timeout=timeout, check=False)
+    def lpx_environment(self, env=None):
+        """Settings that lead the command line to this exchange."""
+        return {**os.environ, "LPX_DATA_DIR": str(self.dir), "HOME": str(self.folder),
+                "PB_IAM_ADDRESS": self.grpc_address, "PB_CONTROLPLANE_ADDRESS": self.grpc_address,
+                "PB_REPORTS_ADDRESS": self.grpc_address, "PB_ROUTER_ADDRESS": self.grpc_address,
+                "PB_MAPPER_ADDRESS": self.grpc_address, "PB_MAPPER_URL": f"https://127.0.0.1:{self.http_port}/api/v2",
+                "PB_READY_URL": f"http://127.0.0.1:{self.metrics_port}/readyz", "PB_TOKEN_URL": self.token_url, **(env or {})}
+
+    def program(self, name):
+        """The command line under another name."""
+        path = self.folder / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        if not path.is_symlink():
+            path.symlink_to(self.lpx)
+        return str(path)
+
+    def run_lpx(self, *words, stdin=None, check=True, env=None, timeout=120, name="lpx"):
+        """Run the command line against this exchange, under its own name or another."""
+        result = subprocess.run([self.program(name), *words], input=stdin, capture_output=True, text=True,
+                                env=self.lpx_environment(env), cwd=self.folder, timeout=timeout, check=False)
         if check:
-            assert result.returncode == 0, f"lpx {' '.join(words)}: {result.returncode}\n{result.stderr}\n{result.stdout}"
+            assert result.returncode == 0, f"{name} {' '.join(words)}: {result.returncode}\n{result.stderr}\n{result.stdout}"
         return result

@@ -1,7 +1,6 @@
 """The command line against a running exchange; certificates replaced while it runs."""
 import base64
 import json
-import os
 import re
 import socket
 import ssl
@@ -49,14 +48,13 @@ def test_policies(shared_exchange, keys):
     assert FORWARDER in lpx("policy", "list", "--home-network-net-id", HOME, env=keys[HOME]).stdout
     lpx("policy", "delete", "--forwarder-net-id", FORWARDER, "--home-network-net-id", HOME, env=env)
     result = lpx("policy", "get", "--forwarder-net-id", FORWARDER, "--home-network-net-id", HOME, env=env, check=False)
-    assert result.returncode == 1 and result.stderr and not result.stdout
+    assert result.returncode == 3 and "NOT_FOUND" in result.stderr and not result.stdout
 
 
 def test_publish_and_subscribe(shared_exchange, keys):
     out_file = shared_exchange.folder / "sub.json"
-    environment = {**os.environ, "LPX_DATA_DIR": str(shared_exchange.dir), "HOME": str(shared_exchange.folder),
-                   "PB_ROUTER_ADDRESS": shared_exchange.grpc_address, "PB_TOKEN_URL": shared_exchange.token_url, **keys[HOME]}
-    with subprocess.Popen([shared_exchange.lpx, "sub", "--home-network-net-id", HOME, "--group", "g"], env=environment,
+    with subprocess.Popen([shared_exchange.lpx, "sub", "--home-network-net-id", HOME, "--group", "g"],
+                          env=shared_exchange.lpx_environment(keys[HOME]),
                           stdout=out_file.open("w"), cwd=shared_exchange.folder) as sub:
 
         phy = base64.b64encode(data_frame(BASE + 1)).decode()
@@ -102,12 +100,13 @@ def test_mistakes_are_explained(shared_exchange, keys):
                         "name-contains"), (["network", "get", "--net-id", "XYZ"], "net-id"),
                         (["network", "create", "--net-id", "C00099", "--dev-addr-blocks", "26AA/16"], "26AA/16")):
         result = lpx(*words, check=False)
-        assert result.returncode == 1 and hint in result.stderr, (words, result.stderr)
+        assert result.returncode == 2 and hint in result.stderr, (words, result.stderr)
     result = lpx("network", "get", "--net-id", HOME, check=False, env=keys[FORWARDER])
-    assert result.returncode == 1 and "PermissionDenied" in result.stderr.replace("_", "").replace(" ", "") \
-        or "PERMISSION_DENIED" in result.stderr
+    assert result.returncode == 4 and "PERMISSION_DENIED" in result.stderr
     result = lpx("network", "list", check=False, env={"PB_IAM_ADDRESS": "127.0.0.1:9"})
-    assert result.returncode == 1 and "127.0.0.1:9" in result.stderr
+    assert result.returncode == 5 and "127.0.0.1:9" in result.stderr
+    result = lpx("network", "list", check=False, env={"PB_IAM_ADDRESS": "127.0.0.1:9"}, name="pbadmin")
+    assert result.returncode == 1 and "127.0.0.1:9" in result.stderr  # as the existing client
 
 
 def test_demo(exchange):
