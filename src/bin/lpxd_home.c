@@ -3,22 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bin/lpxd.h"
 #include "crypto/x509.h"
 #include "io/file.h"
+#include "io/loop.h"
 #include "lpx_reasons.h"
 
 enum { RENEW_DAYS = 30, NAMES_MAX = 16 };
-
-static lpx_utc wall_clock(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (lpx_utc){(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000};
-}
 
 /* dir/name, or the setting when it is given. */
 static lpx_err set_path(char out[static LPXD_PATH_BYTES], lpx_str setting, const char *prefix, const char *dir,
@@ -81,7 +74,7 @@ static lpx_err issue_cert(const conf_set *conf, const lpxd_home *home, lpx_note 
                              .common_name = "lpx exchange",
                              .names = texts,
                              .name_count = count < NAMES_MAX ? count : NAMES_MAX,
-                             .now = wall_clock()};
+                             .now = io_wall_clock()};
     return crypto_cert_issue(&opts, note);
 }
 
@@ -89,7 +82,7 @@ lpx_err lpxd_home_prepare(const conf_set *conf, lpxd_home *home, lpx_note *note)
 {
     LPX_TRY(io_dir_make(home->dir, 0700, note));
     if (access(home->ca_file, F_OK) != 0) {
-        LPX_TRY(crypto_ca_create(home->ca_file, home->ca_key_file, "lpx local CA", wall_clock(), note));
+        LPX_TRY(crypto_ca_create(home->ca_file, home->ca_key_file, "lpx local CA", io_wall_clock(), note));
         home->made_ca = true;
     }
     if (conf_str(conf, "tls.cert-file").len > 0) {
@@ -99,7 +92,7 @@ lpx_err lpxd_home_prepare(const conf_set *conf, lpxd_home *home, lpx_note *note)
     if (!missing && !home->made_ca) {
         crypto_cert_info info;
         LPX_TRY(crypto_cert_read(home->cert_file, &info, note));
-        if (info.not_after.us > wall_clock().us + RENEW_DAYS * INT64_C(86400000000)) {
+        if (info.not_after.us > io_wall_clock().us + RENEW_DAYS * INT64_C(86400000000)) {
             return LPX_SUCCESS;
         }
     }

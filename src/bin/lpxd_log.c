@@ -1,11 +1,11 @@
 /* Log lines on standard error: one write per line, so that lines of several threads do not mix. */
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/time.h"
 #include "base/writer.h"
 #include "bin/lpxd.h"
+#include "io/loop.h"
 
 enum { LINE_BYTES = 2048 };
 
@@ -54,9 +54,7 @@ static void sink(void *ctx, lpx_log_level level, const char *event, const lpx_fi
     bool json = ctx != NULL;
     uint8_t line[LINE_BYTES];
     char stamp[LPX_UTC_TEXT_BYTES] = "";
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)lpx_utc_format((lpx_utc){(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000}, stamp);
+    (void)lpx_utc_format(io_wall_clock(), stamp);
     lpx_writer w;
     lpx_writer_init(&w, (lpx_space){.ptr = line, .len = sizeof line - 2});
     lpx_writer_printf(&w, json ? "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"" : "time=%s level=%s event=%s",

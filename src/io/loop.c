@@ -243,6 +243,11 @@ static int64_t read_clock_us(clockid_t clock)
     return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / 1000;
 }
 
+lpx_utc io_wall_clock(void)
+{
+    return (lpx_utc){read_clock_us(CLOCK_REALTIME)};
+}
+
 /* Read when first asked for in a turn, which is after its wait. */
 lpx_now io_loop_now(const io_loop *loop)
 {

@@ -49,6 +49,9 @@ bool io_loop_is_mine(const io_loop *loop);
 /** The libevent base, for the folders that may include libevent. @thread owner */
 struct event_base *io_loop_base(io_loop *loop);
 
+/** The wall clock, for those who have no loop (yet): start-up, log lines. @thread any */
+lpx_utc io_wall_clock(void);
+
 /** Queue a task; tasks from one thread run in their order. Never fails. @thread any */
 void io_loop_post(io_loop *loop, io_task *task);
 /** Run hook once at the end of this turn; harmless when it is queued already. Asked for by a hook it runs at the end of

@@ -1,7 +1,5 @@
 /* Migrations: which are applied stands in schema_migrations, with the checksum of each file. Check and apply run in one
  * transaction, so that two programs that start together do not meet half a schema. */
-#include <time.h>
-
 #include "lpx_reasons.h"
 #include "store/migrations.h"
 #include "store/store_priv.h"
@@ -60,13 +58,6 @@ static lpx_err find_applied(store_tx *tx, bool *table, size_t *applied, lpx_note
     return lpx_failed(read_err) ? read_err : err;
 }
 
-static int64_t utc_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static lpx_err apply_missing(store_tx *tx, bool table, size_t applied)
 {
     store_conn *conn = tx->conn;
@@ -78,7 +69,7 @@ static lpx_err apply_missing(store_tx *tx, bool table, size_t applied)
     }
     for (size_t i = applied; i < store_migrations_count; i++) {
         LPX_TRY(conn->engine->script(conn, store_migrations[i].sql));
-        store_value row[] = {STORE_V_INT(i + 1), STORE_V_INT(utc_us()),
+        store_value row[] = {STORE_V_INT(i + 1), STORE_V_INT(io_wall_clock().us),
                              STORE_V_TEXT(lpx_str_of(store_migrations[i].checksum))};
         LPX_TRY(store_exec(tx, "INSERT INTO schema_migrations (version, applied_at, checksum) VALUES (?1, ?2, ?3)", row,
                            3, NULL));
