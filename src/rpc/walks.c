@@ -88,23 +88,19 @@ static bool is_of(const walk *w, const uint8_t list[static 16], lpx_utc now)
            now.us - w->touched.us < (int64_t)RPC_WALK_REST_S * 1000000;
 }
 
-/* The walk that rests at this offset; of several the one that rests longest; else one that was there before. */
+/* The walk that rests at this offset, or rested there one page before. Of several it is the one that moved last: people
+ * give up walks far more often than one key walks twice through one list at once. */
 static walk *find(rpc_walks *walks, const uint8_t list[static 16], uint32_t offset, lpx_utc now)
 {
-    walk *here = NULL;
-    walk *before = NULL;
+    walk *found = NULL;
     for (size_t i = 0; i < RPC_MAX_WALKS; i++) {
         walk *w = &walks->walks[i];
-        if (!is_of(w, list, now)) {
-            continue;
-        }
-        if (w->here.offset == offset && (here == NULL || w->turn < here->turn)) {
-            here = w;
-        } else if (w->before.offset == offset && (before == NULL || w->turn > before->turn)) {
-            before = w;
+        bool here = w->here.offset == offset || w->before.offset == offset;
+        if (here && is_of(w, list, now) && (found == NULL || w->turn > found->turn)) {
+            found = w;
         }
     }
-    return here != NULL ? here : before;
+    return found;
 }
 
 lpx_err rpc_walk_begin(rpc_walks *walks, const rpc_txn *txn, const char *method, const ProtobufCMessage *query,

@@ -3,7 +3,8 @@
  * one would show one twice. Here the server remembers, for each walk through a list, after which row the next page
  * begins. What holds: rows that are there during the whole walk are seen exactly once, no row is seen twice, and
  * offset < total as long as rows are left.
- * An offset that continues no known walk counts rows, as ever: a jump, a walk that rested too long, another node.
+ * An offset that continues no known walk counts rows, as ever: a jump, a walk that rested too long, another node. Two
+ * walks of one key through one list at once, with the same filters, may be taken for one another.
  * Level 5. Any thread. */
 #pragma once
 #include "rpc/rpc.h"

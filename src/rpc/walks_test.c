@@ -137,8 +137,8 @@ static void callers_and_queries_have_walks_of_their_own(void **state)
     assert_int_equal(got[0], 10);
 }
 
-/* Two walks of one caller at the same offset but at different rows: each goes on at its own when they take turns. */
-static void two_walks_of_one_caller_take_turns(void **state)
+/* Of several walks that rest at one offset the newest goes on: the others were given up. */
+static void a_walk_that_was_given_up_is_forgotten(void **state)
 {
     fixture *f = *state;
     list rows = {.there = {false}};
@@ -149,9 +149,10 @@ static void two_walks_of_one_caller_take_turns(void **state)
     fill(&rows, 0, 5, false);
     (void)page(f, &rows, 0, 10, got, &total);
     assert_int_equal(got[0], 5);
+    fill(&rows, 0, 5, true);
     (void)page(f, &rows, 10, 10, got, &total);
-    assert_int_equal(got[0], 10);
-    (void)page(f, &rows, 10, 10, got, &total);
+    assert_int_equal(got[0], 15);
+    (void)page(f, &rows, 10, 10, got, &total); /* once more, and not the older walk */
     assert_int_equal(got[0], 15);
 }
 
@@ -218,7 +219,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_row_that_goes_takes_none_with_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jumps_and_rested_walks_count_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(callers_and_queries_have_walks_of_their_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(two_walks_of_one_caller_take_turns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_walk_that_was_given_up_is_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_caller_does_not_push_out_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_that_stay_are_seen_once, set_up, tear_down),
     };
