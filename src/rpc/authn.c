@@ -314,6 +314,9 @@ lpx_err rpc_auth_token(const rpc_auth_snapshot *snapshot, lpx_str token, lpx_utc
 lpx_err rpc_auth_split_basic(lpx_str header, lpx_arena *scratch, lpx_str *user, lpx_str *password)
 {
     lpx_str text = lpx_str_skip(header, sizeof "Basic " - 1);
+    while (text.len > 0 && text.ptr[0] == ' ') {
+        text = lpx_str_skip(text, 1);
+    }
     size_t room = text.len / 4 * 3 + 3;
     uint8_t *plain = lpx_arena_get(scratch, room);
     if (plain == NULL) {

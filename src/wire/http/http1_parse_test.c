@@ -238,30 +238,6 @@ static void test_query(void **state)
     lpx_arena_fini(&arena);
 }
 
-static void test_credentials(void **state)
-{
-    (void)state;
-    lpx_arena arena;
-    lpx_str user = {0};
-    lpx_str password = {0};
-    lpx_arena_init(&arena, 10000);
-    /* RFC 7617 section 2 */
-    assert_true(http1_basic_split(LPX_STR("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), &arena, &user, &password));
-    assert_true(lpx_str_is(user, "Aladdin") && lpx_str_is(password, "open sesame"));
-    assert_true(http1_basic_split(LPX_STR("bAsIc  Ojo="), &arena, &user, &password)); /* "::" */
-    assert_true(user.len == 0 && lpx_str_is(password, ":"));
-    static const char *const bad[] = {
-        "", "Basic", "Basic ", "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Basic !!!", "Basic QWxhZGRpbg==", "BasicOjo="};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_false(http1_basic_split(lpx_str_of(bad[i]), &arena, &user, &password));
-    }
-    lpx_str token = {0};
-    assert_true(http1_bearer_token(LPX_STR("bearer abc.def"), &token) && lpx_str_is(token, "abc.def"));
-    assert_false(http1_bearer_token(LPX_STR("Bearer "), &token));
-    assert_false(http1_bearer_token(LPX_STR("Basic abc"), &token));
-    lpx_arena_fini(&arena);
-}
-
 static void test_media_type(void **state)
 {
     (void)state;
@@ -311,7 +287,6 @@ int main(void)
         cmocka_unit_test(test_endless_lines_of_chunks_end),
         cmocka_unit_test(test_percent_decode),
         cmocka_unit_test(test_query),
-        cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_media_type),
         cmocka_unit_test(test_codings),
     };

@@ -68,44 +68,6 @@ bool http1_query_get(lpx_str query, const char *name, lpx_arena *arena, lpx_str 
     return false;
 }
 
-/* What follows "Scheme " of an Authorization header. */
-static bool after_scheme(lpx_str header, lpx_str scheme, lpx_str *out)
-{
-    lpx_str rest = header;
-    if (!http1_same_word(cut(&rest, ' '), scheme)) {
-        return false;
-    }
-    while (rest.len > 0 && rest.ptr[0] == ' ') {
-        rest = lpx_str_skip(rest, 1);
-    }
-    *out = rest;
-    return rest.len > 0;
-}
-
-bool http1_basic_split(lpx_str authorization, lpx_arena *arena, lpx_str *user, lpx_str *password)
-{
-    lpx_str coded = {0};
-    if (!after_scheme(authorization, LPX_STR("basic"), &coded)) {
-        return false;
-    }
-    size_t room_len = coded.len / 4 * 3 + 3;
-    uint8_t *room = lpx_arena_get(arena, room_len);
-    int64_t len = room != NULL ? lpx_base64_decode(coded, (lpx_space){room, room_len}) : -1;
-    const uint8_t *colon = len > 0 ? memchr(room, ':', (size_t)len) : NULL;
-    if (colon == NULL) {
-        return false;
-    }
-    size_t user_len = (size_t)(colon - room);
-    *user = lpx_bytes_str(lpx_bytes_of(room, user_len));
-    *password = lpx_bytes_str(lpx_bytes_of(colon + 1, (size_t)len - user_len - 1));
-    return true;
-}
-
-bool http1_bearer_token(lpx_str authorization, lpx_str *token)
-{
-    return after_scheme(authorization, LPX_STR("bearer"), token);
-}
-
 static lpx_str trim_blanks(lpx_str s)
 {
     while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {

@@ -1,4 +1,4 @@
-/* Texts inside HTTP requests: percent-encoding, queries and forms, credentials, media types. Pure. Level 3.
+/* Texts inside HTTP requests: percent-encoding, queries and forms, media types, codings. Pure. Level 3.
  * Thread: any. */
 #pragma once
 #include "base/arena.h"
@@ -12,11 +12,6 @@ bool http1_percent_decode(lpx_str in, bool plus, lpx_arena *arena, lpx_str *out)
 /** First value of a name in a query or a body of type application/x-www-form-urlencoded, decoded.
  * @return false when the name is not there or its value cannot be decoded */
 bool http1_query_get(lpx_str query, const char *name, lpx_arena *arena, lpx_str *out);
-/** Take "Basic ..." (RFC 7617) apart. The password lies in the arena: use a wiped one.
- * @return false unless it is that, with a colon */
-bool http1_basic_split(lpx_str authorization, lpx_arena *arena, lpx_str *user, lpx_str *password);
-/** Token of "Bearer ..." (RFC 6750); a view into the header. @return false unless it is that, and not empty */
-bool http1_bearer_token(lpx_str authorization, lpx_str *token);
 /** Is the Content-Type this type, whatever its parameters ("application/json; charset=utf-8")? type in lower case. */
 bool http1_media_type_is(lpx_str content_type, const char *type);
 /** Does a client with this Accept-Encoding take the coding ("gzip")? By q-values (RFC 9110, 12.5.3): it must be above
