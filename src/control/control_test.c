@@ -592,7 +592,7 @@ int main(int argc, char **argv)
         CASE(changes_are_told),
         CASE(reads_fail_cleanly_when_memory_is_short),
     };
-    int failed = control_core_tests();
+    int failed = control_core_tests() + control_feed_core_tests() + control_entity_tests();
     failed += cmocka_run_group_tests_name("control", tests, NULL, NULL);
     return failed == 0 ? 0 : 1;
 }

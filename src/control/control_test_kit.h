@@ -7,3 +7,7 @@
 uint32_t test_random(void);
 /** Tests of the decisions. @return number of failed tests */
 int control_core_tests(void);
+/** Tests of states and changes. @return number of failed tests */
+int control_feed_core_tests(void);
+/** Tests of readers, routes, visibilities and settings on the store. @return number of failed tests */
+int control_entity_tests(void);
