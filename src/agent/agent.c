@@ -100,22 +100,23 @@ static lpx_err set_credentials(agent *a, const agent_opts *opts)
     return ok ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
 }
 
-static lpx_err make_tls(const char *ca_file, io_tls **out, lpx_note *note)
+static lpx_err make_tls(const agent_opts *asked, const char *ca_file, io_tls **out, lpx_note *note)
 {
     static const char *const alpn[] = {"h2", NULL};
-    io_tls_client_opts opts = {.ca_file = ca_file, .alpn = alpn};
+    io_tls_client_opts opts = {
+        .ca_file = ca_file, .cert_file = asked->cert_file, .key_file = asked->key_file, .alpn = alpn};
     lpx_note why = {{0}};
     return lpx_failed(io_tls_client_new(&opts, out, &why)) ? lpx_fail(note, AGENT_BAD_CA, "%s", why.text) : LPX_SUCCESS;
 }
 
-static lpx_err set_tls(agent *a, lpx_note *note)
+static lpx_err set_tls(agent *a, const agent_opts *opts, lpx_note *note)
 {
     if (a->insecure) {
         return LPX_SUCCESS;
     }
-    LPX_TRY(make_tls(a->ca_file, &a->tls, note));
-    return a->ca_file == NULL && a->loopback_ca_file != NULL ? make_tls(a->loopback_ca_file, &a->loopback_tls, note)
-                                                             : LPX_SUCCESS;
+    LPX_TRY(make_tls(opts, a->ca_file, &a->tls, note));
+    bool by_loopback = a->ca_file == NULL && a->loopback_ca_file != NULL;
+    return by_loopback ? make_tls(opts, a->loopback_ca_file, &a->loopback_tls, note) : LPX_SUCCESS;
 }
 
 static lpx_err check_opts(const agent_opts *opts, lpx_note *note)
@@ -123,6 +124,10 @@ static lpx_err check_opts(const agent_opts *opts, lpx_note *note)
     LPX_TRY(check_pair(opts->username, "--iam-username", opts->password, "--iam-password", note));
     LPX_TRY(check_pair(opts->loopback_username, "iam-username", opts->loopback_password, "iam-password", note));
     LPX_TRY(check_pair(opts->client_id, "--client-id", opts->client_secret, "--client-secret", note));
+    LPX_TRY(check_pair(opts->cert_file, "--client-cert-file", opts->key_file, "--client-key-file", note));
+    if (opts->cert_file != NULL && opts->insecure) {
+        return lpx_fail(note, AGENT_BAD_SETTING, "--client-cert-file needs TLS: leave --insecure out");
+    }
     if (opts->client_id != NULL && opts->token == NULL && opts->token_url == NULL) {
         return lpx_fail(note, AGENT_BAD_SETTING, "--client-id needs --token-url too");
     }
@@ -139,12 +144,13 @@ lpx_err agent_open(const agent_opts *opts, agent **out, lpx_note *note)
     lpx_list_init(&a->ops);
     lpx_list_init(&a->streams);
     a->insecure = opts->insecure;
+    a->has_cert = opts->cert_file != NULL;
     a->call_timeout_us = opts->call_timeout_us > 0 ? opts->call_timeout_us : AGENT_CALL_TIMEOUT_US;
     a->own_loop = opts->loop == NULL;
     a->loop = a->own_loop ? io_loop_new(0) : opts->loop;
     lpx_err err = a->loop != NULL ? set_targets(a, opts, note) : lpx_err_of(BASE_NO_MEMORY);
     err = lpx_failed(err) ? err : set_credentials(a, opts);
-    err = lpx_failed(err) ? err : set_tls(a, note);
+    err = lpx_failed(err) ? err : set_tls(a, opts, note);
     if (lpx_failed(err)) {
         agent_close(&a);
         return err;

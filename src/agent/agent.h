@@ -28,6 +28,7 @@ typedef struct agent_opts {
     const char *address[AGENT_SERVICE_COUNT]; /* "host[:port]", port 443 when absent */
     bool insecure;                            /* HTTP/2 in plaintext (h2c) */
     const char *ca_file;                      /* PEM; trusted in place of the system's roots */
+    const char *cert_file, *key_file;         /* PEM; client certificate to show over gRPC; both or neither */
     const char *loopback_ca_file;             /* the same for loopback addresses only, when ca_file is absent */
     const char *username, *password;          /* Basic; both or neither. IAM gets them first, the others last */
     const char *client_id, *client_secret;    /* OAuth 2.0 client credentials; both or neither */

@@ -38,6 +38,7 @@ struct agent {
     size_t token_count;
     io_tls *tls, *loopback_tls; /* NULL when insecure or not needed */
     bool insecure;
+    bool has_cert; /* a client certificate says who calls, when nothing else does */
     char *ca_file, *loopback_ca_file;
     char *basic, *loopback_basic, *bearer; /* header values, NULL: none */
     char *client_id, *client_secret, *token_url;

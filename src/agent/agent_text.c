@@ -118,7 +118,7 @@ agent_auth agent_auth_of(const agent *a, agent_service service)
     if (a->bearer != NULL || oauth) {
         return a->bearer != NULL ? AGENT_AUTH_TOKEN : AGENT_AUTH_OAUTH;
     }
-    bool local = a->loopback_basic != NULL && a->targets[service].loopback;
+    bool local = a->loopback_basic != NULL && a->targets[service].loopback && !a->has_cert;
     return a->basic != NULL || local ? AGENT_AUTH_BASIC : AGENT_AUTH_NONE;
 }
 
@@ -142,6 +142,9 @@ static const char *advice_unauthenticated(agent_auth auth)
 static const char *advice(const agent *a, agent_service service, lpx_code code)
 {
     agent_auth auth = agent_auth_of(a, service);
+    if (auth == AGENT_AUTH_NONE && a->has_cert && (code == LPX_UNAUTHENTICATED || code == LPX_PERMISSION_DENIED)) {
+        return ""; /* the exchange says what is wrong with the certificate */
+    }
     if (code == LPX_UNAUTHENTICATED) {
         return advice_unauthenticated(auth);
     }

@@ -378,6 +378,7 @@ bool cli_completion(const char *shell, const char *program, const cli_command *r
 /* ---- commands and flag lists, by file ---- */
 extern const cli_command cli_network_command, cli_tenant_command, cli_apikey_command, cli_init_command;
 extern const cli_command cli_policy_command, cli_pub_command, cli_sub_command, cli_demo_command, cli_replay_command;
+extern const cli_command cli_cert_command;
 extern const cli_command cli_cluster_command, cli_join_server_command, cli_catalog_command, cli_visibility_command;
 extern const cli_command cli_report_command, cli_route_command, cli_targets_command, cli_settings_command;
 extern const cli_command cli_trace_command, cli_test_command, cli_gateway_command, cli_health_command;

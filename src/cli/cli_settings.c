@@ -150,7 +150,8 @@ char *cli_data_dir(cli *c)
 
 static bool no_credentials(cli *c)
 {
-    static const char *const names[] = {"iam-username", "iam-password", "client-id", "client-secret", "access-token"};
+    static const char *const names[] = {"iam-username",  "iam-password", "client-id",
+                                        "client-secret", "access-token", "client-cert-file"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (cli_text(c, names[i])[0] != 0) {
             return false;
@@ -243,6 +244,8 @@ void cli_agent_opts(cli *c, agent_opts *opts)
                     [AGENT_MAPPER] = or_null(cli_text(c, "mapper-address"))},
         .insecure = cli_on(c, "insecure"),
         .ca_file = or_null(cli_text(c, "ca-file")),
+        .cert_file = or_null(cli_text(c, "client-cert-file")),
+        .key_file = or_null(cli_text(c, "client-key-file")),
         .loopback_ca_file = c->local_ca_file,
         .username = or_null(cli_text(c, "iam-username")),
         .password = or_null(cli_text(c, "iam-password")),

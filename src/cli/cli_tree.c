@@ -34,6 +34,8 @@ const cli_flag cli_mapper_flags[] = {
 const cli_flag cli_transport_flags[] = {
     {"insecure", CLI_SWITCH, "plaintext HTTP/2 instead of TLS", .setting = true},
     {"ca-file", CLI_PATH, "PEM file of trusted certificates, in place of the system's", .setting = true},
+    {"client-cert-file", CLI_PATH, "PEM file of a client certificate to show over gRPC", .setting = true},
+    {"client-key-file", CLI_PATH, "PEM file of its private key", .setting = true},
     {0},
 };
 const cli_flag cli_basic_flags[] = {
@@ -148,12 +150,31 @@ static const cli_flag *const all_settings[] = {
 static const cli_flag *const root_flags[] = {version_flags, NULL};
 
 static const cli_command *const lpx_below[] = {
-    &cli_network_command,    &cli_cluster_command, &cli_join_server_command, &cli_authority_command,
-    &cli_catalog_command,    &cli_policy_command,  &cli_settings_command,    &cli_visibility_command,
-    &cli_gateway_command,    &cli_report_command,  &cli_route_command,       &cli_targets_command,
-    &cli_trace_command,      &cli_test_command,    &cli_pub_command,         &cli_sub_command,
-    &cli_replay_command,     &cli_demo_command,    &cli_health_command,      &cli_call_command,
-    &cli_completion_command, &cli_help_command,    &cli_gen_command,         NULL,
+    &cli_network_command,
+    &cli_cluster_command,
+    &cli_cert_command,
+    &cli_join_server_command,
+    &cli_authority_command,
+    &cli_catalog_command,
+    &cli_policy_command,
+    &cli_settings_command,
+    &cli_visibility_command,
+    &cli_gateway_command,
+    &cli_report_command,
+    &cli_route_command,
+    &cli_targets_command,
+    &cli_trace_command,
+    &cli_test_command,
+    &cli_pub_command,
+    &cli_sub_command,
+    &cli_replay_command,
+    &cli_demo_command,
+    &cli_health_command,
+    &cli_call_command,
+    &cli_completion_command,
+    &cli_help_command,
+    &cli_gen_command,
+    NULL,
 };
 static const cli_command lpx_program = {
     .name = "lpx",
