@@ -45,6 +45,8 @@ static const conf_option routing[] = {
     {.name = "router.queue-messages", .type = CONF_INT, .def = "4096", .min = 1, .max = 1000000, .help = "messages that wait for one slow subscriber; then the oldest goes"},
     {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},
     {.name = "router.queue-age", .type = CONF_DURATION, .def = "30s", .min = 100000, .max = INT64_C(3600000000), .help = "how long a message waits for a slow subscriber"},
+    {.name = "trace.messages", .type = CONF_INT, .def = "20000", .min = 0, .max = 100000000, .help = "messages whose way is remembered for lpx trace, 768 bytes each; 0: none"},
+    {.name = "trace.age", .type = CONF_DURATION, .def = "15m", .min = 1000000, .max = INT64_C(86400000000), .help = "how long the way of a message can be asked for"},
 };
 static const conf_option reports[] = {
     {.name = "reports.keep", .type = CONF_DURATION, .def = "400d", .min = INT64_C(86400000000), .max = INT64_C(315360000000000), .help = "how long daily counters of routed messages are kept"},

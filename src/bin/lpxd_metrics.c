@@ -27,6 +27,13 @@ static void call_metrics(const lpxd *app, lpx_buf *text)
     rpc_metrics(servers, app->shard_count, text);
 }
 
+static void message_metrics(const lpxd *app, lpx_buf *text)
+{
+    if (app->trace != NULL) {
+        trace_metrics(app->trace, text);
+    }
+}
+
 static void http_metrics(const lpxd *app, lpx_buf *text)
 {
     if (app->http != NULL) {
@@ -71,6 +78,7 @@ static metrics_fn *const metrics[] = {
     call_metrics,
     http_metrics,
     report_metrics,
+    message_metrics,
     feed_metrics,
     proxy_metrics,
 };

@@ -11,6 +11,7 @@
 #include "rpc/http.h"
 #include "rpc/reflect.h"
 #include "rpc/server.h"
+#include "trace/trace.h"
 #include "wire/http/http1.h"
 
 enum { LPXD_MAX_LOOPS = 64, LPXD_DEFAULT_LOOPS = 4, LPXD_GRPC_KINDS = 4 };
@@ -39,6 +40,7 @@ struct lpxd {
     iam *iam;
     router *router;
     reporting *reporting;
+    trace *trace;
     control_feed *feed;
     const traffic_observer *observers[4]; /* of the router, NULL-ended */
     io_tls *grpc_tls, *http_tls;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "bin/lpxd_priv.h"
 #include "control/control.h"
+#include "crypto/random.h"
 #include "lpx_reasons.h"
 
 static bool has_role(const lpxd *app, const char *role)
@@ -101,6 +102,15 @@ static lpx_err start_loops(lpxd *app, lpx_note *note)
     return LPX_SUCCESS;
 }
 
+static lpx_err start_trace(lpxd *app)
+{
+    trace_opts opts = {.loop_count = app->shard_count,
+                       .messages = (uint32_t)conf_int(app->conf, "trace.messages"),
+                       .age_us = conf_duration_us(app->conf, "trace.age")};
+    LPX_TRY(crypto_random((lpx_space){.ptr = (uint8_t *)&opts.seed, .len = sizeof opts.seed}));
+    return trace_new(&opts, &app->trace);
+}
+
 static lpx_err start_router(lpxd *app, lpx_note *note)
 {
     io_loop *loops[LPXD_MAX_LOOPS];
@@ -111,6 +121,8 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
                               .keep_days = conf_duration_us(app->conf, "reports.keep") / INT64_C(86400000000)};
     LPX_TRY(reporting_new(&reports, loops, app->shard_count, &app->reporting));
     app->observers[0] = reporting_observer(app->reporting);
+    LPX_TRY(start_trace(app));
+    app->observers[1] = trace_observer(app->trace);
     char host[256] = "lpx";
     (void)gethostname(host, sizeof host - 1);
     router_opts opts = {.store = app->store,
@@ -152,6 +164,8 @@ static lpx_err add_methods(lpxd *app, rpc_server *rpc, lpx_note *note)
     if (app->router != NULL) {
         size_t count;
         methods = router_methods(app->router, &count);
+        LPX_TRY(rpc_server_add(rpc, methods, count, note));
+        count = trace_methods(app->trace, &methods);
         LPX_TRY(rpc_server_add(rpc, methods, count, note));
     }
     return LPX_SUCCESS;
@@ -414,6 +428,7 @@ static void finish(lpxd *app)
         rpc_reflect_free(&app->shards[i].reflect);
     }
     router_free(&app->router);
+    trace_free(&app->trace);
     reporting_free(&app->reporting);
     control_feed_free(&app->feed);
     iam_free(&app->iam);
