@@ -71,7 +71,7 @@ def check_file(path, levels, headers, edges, problems):
                     problems.append(f"src/{rel}: {folder} (level {levels[folder]}) includes {name} (level {levels[target]})")
         elif not local and kind == "<":
             check_third_party(rel, folder, name, headers, problems)
-        elif not local and not name.endswith((".pb-c.h", "lpx_reasons.h")) and not name.startswith("lpx/") \
+        elif not local and not name.endswith((".pb-c.h", "lpx_reasons.h", "lpx_descriptors.h")) and not name.startswith("lpx/") \
                 and not (ROOT / "src" / folder / name).exists() and "_gen" not in name:
             problems.append(f"src/{rel}: \"{name}\" is nowhere")
 
