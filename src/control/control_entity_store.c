@@ -1,8 +1,8 @@
 #include "control/control_entity.h"
 
-#include "control/control_settings.h"
+#include "control/control_settings_store.h"
 #include "control/control_store.h"
-#include "control/control_visibility.h"
+#include "control/control_visibility_store.h"
 #include "lpx_reasons.h"
 
 #define NO_MEMORY lpx_err_of(BASE_NO_MEMORY)

@@ -1,9 +1,7 @@
-/* Settings of home networks: whose traffic they want and how many copies. What requests may say is pure; the functions
- * with a transaction run on its thread. */
+/* Settings of home networks: whose traffic they want and how many copies. What requests may say. Pure. */
 #pragma once
 #include "control/control_core.h"
 #include "lpx_routing_v1_settings.pb-c.h"
-#include "store/store.h"
 
 /** A party of one of the two lists. */
 typedef struct control_party {
@@ -27,11 +25,3 @@ typedef struct control_settings {
  *      LW_NETID_INVALID, LW_TENANT_ID_INVALID, LW_CLUSTER_ID_INVALID; RESOURCE_EXHAUSTED: BASE_NO_MEMORY */
 LPX_RESULT control_settings_read(const Lpx__Routing__V1__SetHomeNetworkSettingsRequest *request, lpx_arena *arena,
                                  control_settings *out, lpx_note *note);
-
-/** Replace all settings of a home network. */
-LPX_RESULT control_settings_put(store_tx *tx, const control_settings *settings);
-/** Delete them. @param found false: there were none */
-LPX_RESULT control_settings_delete(store_tx *tx, const control_id *home, bool *found);
-/** The settings of a home network as message. @param found false: there are none, and *out is untouched */
-LPX_RESULT control_settings_load(store_tx *tx, const control_id *home, lpx_arena *arena,
-                                 Lpx__Routing__V1__HomeNetworkSettings **out, bool *found);

@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "codec/pb/pb.h"
 #include "control/control_settings.h"
 #include "control/limits.h"
@@ -11,39 +9,49 @@ static bool same_party(const control_party *a, const control_party *b)
     return control_id_compare(&a->id, &b->id) == 0 && lpx_str_equal(a->cluster_id, b->cluster_id);
 }
 
-static lpx_err check_party(const control_party *party, const char *at, lpx_note *note)
+/* "settings.allow_forwarders[3].net_id"; empty when memory is short. */
+static const char *field_of(const char *list, size_t index, const char *field, lpx_arena *arena)
 {
-    if (party->id.net_id == 0) {
-        return lpx_fail(note, CONTROL_BAD_PARTY, "%s.net_id is missing; a tenant or cluster alone names nobody.", at);
-    }
-    char field[64];
-    char tenant_field[64];
-    (void)snprintf(field, sizeof field, "%s.net_id", at);
-    (void)snprintf(tenant_field, sizeof tenant_field, "%s.tenant_id", at);
-    LPX_TRY(control_id_check(&party->id, field, tenant_field, note));
-    (void)snprintf(field, sizeof field, "%s.cluster_id", at);
-    return party->cluster_id.len > 0 ? lw_cluster_id_check(party->cluster_id, field, note) : LPX_SUCCESS;
+    const char *made = lpx_arena_printf(arena, "settings.%s[%zu].%s", list, index, field);
+    return made != NULL ? made : "";
 }
 
-/* One list; a party that is given twice is kept once. */
-static lpx_err read_parties(Lpx__Routing__V1__Party *const *in, size_t count, const char *name, lpx_arena *arena,
-                            control_party **out, size_t *used, lpx_note *note)
+static lpx_err check_party(const control_party *party, const char *list, size_t index, lpx_arena *arena, lpx_note *note)
 {
-    if (count > CONTROL_MAX_PARTIES) {
-        return lpx_fail(note, CONTROL_TOO_MANY_PARTIES, "settings.%s has %zu parties; at most %d fit.", name, count,
-                        CONTROL_MAX_PARTIES);
+    const char *net_id = field_of(list, index, "net_id", arena);
+    if (party->id.net_id == 0) {
+        return lpx_fail(note, CONTROL_BAD_PARTY, "%s is missing; a tenant or cluster alone names nobody.", net_id);
+    }
+    LPX_TRY(control_id_check(&party->id, net_id, field_of(list, index, "tenant_id", arena), note));
+    return party->cluster_id.len > 0
+               ? lw_cluster_id_check(party->cluster_id, field_of(list, index, "cluster_id", arena), note)
+               : LPX_SUCCESS;
+}
+
+/* One list of a request. */
+typedef struct party_list {
+    const char *name;
+    Lpx__Routing__V1__Party *const *parties;
+    size_t count;
+} party_list;
+
+/* A party that is given twice is kept once. */
+static lpx_err read_parties(const party_list *in, lpx_arena *arena, control_party **out, size_t *used, lpx_note *note)
+{
+    if (in->count > CONTROL_MAX_PARTIES) {
+        return lpx_fail(note, CONTROL_TOO_MANY_PARTIES, "settings.%s has %zu parties; at most %d fit.", in->name,
+                        in->count, CONTROL_MAX_PARTIES);
     }
     *used = 0;
-    *out = lpx_arena_array(arena, count, sizeof **out);
+    *out = lpx_arena_array(arena, in->count, sizeof **out);
     if (*out == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
-    for (size_t i = 0; i < count; i++) {
-        char at[48];
-        (void)snprintf(at, sizeof at, "settings.%s[%zu]", name, i);
-        control_party party = {.id = {.net_id = in[i]->net_id, .tenant_id = pb_str(in[i]->tenant_id)},
-                               .cluster_id = pb_str(in[i]->cluster_id)};
-        LPX_TRY(check_party(&party, at, note));
+    for (size_t i = 0; i < in->count; i++) {
+        const Lpx__Routing__V1__Party *given = in->parties[i];
+        control_party party = {.id = {.net_id = given->net_id, .tenant_id = pb_str(given->tenant_id)},
+                               .cluster_id = pb_str(given->cluster_id)};
+        LPX_TRY(check_party(&party, in->name, i, arena, note));
         size_t seen = 0;
         while (seen < *used && !same_party(&(*out)[seen], &party)) {
             seen++;
@@ -86,10 +94,10 @@ lpx_err control_settings_read(const Lpx__Routing__V1__SetHomeNetworkSettingsRequ
     }
     control_settings s = {.home = {.net_id = in->home_network_net_id, .tenant_id = pb_str(in->home_network_tenant_id)}};
     LPX_TRY(control_id_check(&s.home, "settings.home_network_net_id", "settings.home_network_tenant_id", note));
-    LPX_TRY(read_parties(in->deny_forwarders, in->n_deny_forwarders, "deny_forwarders", arena, &s.parties[0],
-                         &s.party_count[0], note));
-    LPX_TRY(read_parties(in->allow_forwarders, in->n_allow_forwarders, "allow_forwarders", arena, &s.parties[1],
-                         &s.party_count[1], note));
+    const party_list denied = {"deny_forwarders", in->deny_forwarders, in->n_deny_forwarders};
+    const party_list allowed = {"allow_forwarders", in->allow_forwarders, in->n_allow_forwarders};
+    LPX_TRY(read_parties(&denied, arena, &s.parties[0], &s.party_count[0], note));
+    LPX_TRY(read_parties(&allowed, arena, &s.parties[1], &s.party_count[1], note));
     LPX_TRY(read_copies(in, &s, note));
     *out = s;
     return LPX_SUCCESS;

@@ -1,7 +1,7 @@
 /* HomeNetworkSettingsManager: requests to rows. Who may call for which home network was decided before (rpc/authz.c).
  */
 #include "control/control_priv.h"
-#include "control/control_settings.h"
+#include "control/control_settings_store.h"
 #include "lpx_reasons.h"
 
 static lpx_err read_home(const rpc_txn *txn, control_id *out, lpx_note *note)

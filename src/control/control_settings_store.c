@@ -1,5 +1,5 @@
+#include "control/control_settings_store.h"
 #include "codec/pb/pb.h"
-#include "control/control_settings.h"
 #include "lpx_reasons.h"
 
 #define NO_MEMORY lpx_err_of(BASE_NO_MEMORY)

@@ -1,6 +1,6 @@
 /* GatewayVisibilityManager: requests to rows. Who may call for which forwarder was decided before (rpc/authz.c). */
 #include "control/control_priv.h"
-#include "control/control_visibility.h"
+#include "control/control_visibility_store.h"
 #include "lpx_reasons.h"
 
 static lpx_err set_visibility(store_tx *tx, rpc_txn *txn, bool is_default)

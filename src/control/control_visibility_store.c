@@ -1,4 +1,4 @@
-#include "control/control_visibility.h"
+#include "control/control_visibility_store.h"
 #include "lpx_reasons.h"
 
 enum { ID_VALUES = 5, VALUES = 7 };
