@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "iam/iam_cert.h"
+#include "iam/iam_cert_store.h"
 #include "iam/iam_priv.h"
 #include "iam/iam_store.h"
 #include "lpx_reasons.h"

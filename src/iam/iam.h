@@ -57,6 +57,14 @@ void iam_stop(iam *iam);
 /** Text of /.well-known/jwks.json; valid as long as iam. @thread any */
 lpx_str iam_jwks(const iam *iam);
 
+/** A token of this exchange itself ("c" true, subject: the host of the issuer), for a peer that verifies it by
+ * /.well-known/jwks.json: a Join Server that the router asks. As long-lived as any.
+ * @param audience the peer's host
+ * @param token    in the arena: a secret, so give an arena that is wiped
+ * @err INTERNAL: IAM_NO_SIGNING_KEY, CRYPTO_NO_RANDOM, JWT_…; RESOURCE_EXHAUSTED: BASE_NO_MEMORY @thread any */
+LPX_RESULT iam_cluster_token(const iam *iam, lpx_str audience, lpx_utc now, lpx_arena *arena, lpx_str *token,
+                             lpx_utc *expires);
+
 /** A POST to /token as it came. Absent headers are empty. Copied. */
 typedef struct iam_token_form {
     lpx_str content_type;

@@ -1,7 +1,6 @@
-#include <stdio.h>
+#include "iam/iam_cert_core.h"
 
 #include "codec/pb/pb.h"
-#include "iam/iam_cert.h"
 #include "iam/limits.h"
 #include "lpx_reasons.h"
 
@@ -80,14 +79,13 @@ void iam_cert_take(iam_cert *cert, const crypto_cert_info *info)
     cert->not_after = info->not_after;
 }
 
-void iam_cert_name(const iam_cert *cert, char out[static CRYPTO_SUBJECT_BYTES])
+const char *iam_cert_name(const iam_cert *cert, lpx_arena *arena)
 {
     if (cert->kind == IAM_KEY_OF_CLUSTER) {
-        (void)snprintf(out, CRYPTO_SUBJECT_BYTES, "%.*s", (int)cert->cluster_id.len, cert->cluster_id.ptr);
-        return;
+        return lpx_arena_cstr(arena, cert->cluster_id);
     }
-    (void)snprintf(out, CRYPTO_SUBJECT_BYTES, "%.*s%s%06X", (int)cert->tenant_id.len, cert->tenant_id.ptr,
-                   cert->tenant_id.len > 0 ? "@" : "", (unsigned)cert->net_id);
+    return lpx_arena_printf(arena, "%.*s%s%06X", (int)cert->tenant_id.len, cert->tenant_id.ptr,
+                            cert->tenant_id.len > 0 ? "@" : "", (unsigned)cert->net_id);
 }
 
 lpx_err iam_fingerprint_read(const char *text, char out[static CRYPTO_FINGERPRINT_BYTES], lpx_note *note)

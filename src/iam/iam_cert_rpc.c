@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "iam/iam_cert.h"
+#include "iam/iam_cert_store.h"
 #include "iam/iam_rpc_kit.h"
 
 static const int64_t us_per_day = INT64_C(86400000000);
@@ -45,7 +45,6 @@ static lpx_err issue(store_tx *tx, rpc_txn *txn)
     const Lpx__Iam__V1__IssueCertificateRequest *in = REQUEST(Lpx__Iam__V1__IssueCertificateRequest, txn);
     const iam *service = txn->service;
     iam_cert_wish wish = {in->cluster_only != 0, in->net_id, in->tenant_id, in->cluster_id, in->rights, in->n_rights};
-    char name[CRYPTO_SUBJECT_BYTES];
     iam_cert cert;
     crypto_client_cert *made = lpx_arena_get(txn->arena, sizeof *made);
     Lpx__Iam__V1__IssueCertificateResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
@@ -55,11 +54,14 @@ static lpx_err issue(store_tx *tx, rpc_txn *txn)
     if (service->ca == NULL) {
         return lpx_err_of(IAM_NO_CA);
     }
-    crypto_client_opts opts = {.csr_pem = pb_str(in->csr_pem), .common_name = name, .now = txn->now};
+    crypto_client_opts opts = {.csr_pem = pb_str(in->csr_pem), .now = txn->now};
     LPX_TRY(iam_cert_wish_read(txn->who, &wish, &cert, &txn->note));
     LPX_TRY(iam_cert_days(in->days, &opts.days, &txn->note));
     LPX_TRY(check_place(tx, txn, &cert));
-    iam_cert_name(&cert, name);
+    opts.common_name = iam_cert_name(&cert, txn->arena);
+    if (opts.common_name == NULL) {
+        return NO_MEMORY;
+    }
     LPX_TRY(crypto_client_issue(service->ca, &opts, txn->arena, made, &txn->note));
     cert.own_ca = true;
     iam_cert_take(&cert, &made->info);

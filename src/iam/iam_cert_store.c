@@ -1,5 +1,5 @@
-/* Rows of client certificates. */
-#include "iam/iam_cert.h"
+#include "iam/iam_cert_store.h"
+
 #include "iam/iam_store.h"
 #include "lpx_reasons.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "iam/iam_cert.h"
+#include "iam/iam_cert_store.h"
 #include "iam/iam_test_kit.h"
 
 #define CERTIFICATES "/lpx.iam.v1.ClientCertificates/"

@@ -415,7 +415,7 @@ static lpx_err set_authority(store_tx *tx, rpc_txn *txn)
 
 #define EMPTY &google__protobuf__empty__descriptor
 
-void iam_rpc_methods(iam *service)
+static void network_methods(iam *service)
 {
     const rpc_method methods[] = {
         {.path = NETWORKS "ListNetworks",
@@ -448,6 +448,13 @@ void iam_rpc_methods(iam *service)
          .out = EMPTY,
          .flavour = RPC_WRITE,
          .txn = delete_network},
+    };
+    iam_methods_add(service, methods, sizeof methods / sizeof methods[0]);
+}
+
+static void tenant_methods(iam *service)
+{
+    const rpc_method methods[] = {
         {.path = TENANTS "ListTenants",
          .in = &pb__iam__v1__list_tenants_request__descriptor,
          .out = &pb__iam__v1__list_tenants_response__descriptor,
@@ -478,11 +485,20 @@ void iam_rpc_methods(iam *service)
          .out = EMPTY,
          .flavour = RPC_WRITE,
          .txn = delete_tenant},
+    };
+    iam_methods_add(service, methods, sizeof methods / sizeof methods[0]);
+}
+
+void iam_rpc_methods(iam *service)
+{
+    const rpc_method methods[] = {
         {.path = "/lpx.iam.v1.AuthorityManager/SetAuthority",
          .in = &lpx__iam__v1__set_authority_request__descriptor,
          .out = EMPTY,
          .flavour = RPC_WRITE,
          .txn = set_authority},
     };
+    network_methods(service);
+    tenant_methods(service);
     iam_methods_add(service, methods, sizeof methods / sizeof methods[0]);
 }

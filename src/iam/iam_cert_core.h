@@ -1,11 +1,8 @@
-/* Client certificates: what they stand for, their rows, and what requests may ask. For this folder alone.
- * iam_cert_core.c decides, iam_cert_store.c holds the SQL, iam_cert_rpc.c joins both with the CA. */
+/* Client certificates: what they stand for, and what requests may ask. Pure. For this folder alone. */
 #pragma once
 #include "crypto/x509.h"
 #include "iam/iam_core.h"
 #include "lpx_iam_v1_iam.pb-c.h"
-#include "rpc/authn.h"
-#include "store/store.h"
 
 /** A client certificate as stored. Views are borrowed. */
 typedef struct iam_cert {
@@ -19,8 +16,6 @@ typedef struct iam_cert {
     bool revoked, used;
     lpx_utc revoked_at, authenticated_at;
 } iam_cert;
-
-/* Decisions. */
 
 /** What a request wants a certificate to stand for; pointers into the request. */
 typedef struct iam_cert_wish {
@@ -42,8 +37,8 @@ LPX_RESULT iam_cert_days(uint32_t wanted, unsigned *days, lpx_note *note);
 LPX_RESULT iam_cert_check(const crypto_cert_info *info, lpx_utc now, lpx_note *note);
 /** Put what a certificate says of itself into its row; borrows the texts of info. */
 void iam_cert_take(iam_cert *cert, const crypto_cert_info *info);
-/** Common name of a certificate that is issued: "000013", "tenant@000013" or the cluster's id. */
-void iam_cert_name(const iam_cert *cert, char out[static CRYPTO_SUBJECT_BYTES]);
+/** Common name of a certificate that is issued: "000013", "tenant@000013" or the cluster's id. NULL: memory is short */
+const char *iam_cert_name(const iam_cert *cert, lpx_arena *arena);
 /** Fingerprint of a request: 64 hex digits in any case, with or without colons. @err INVALID_ARGUMENT: IAM_BAD_CERT */
 LPX_RESULT iam_fingerprint_read(const char *text, char out[static CRYPTO_FINGERPRINT_BYTES], lpx_note *note);
 /** May the caller revoke it? @err PERMISSION_DENIED: IAM_CERT_NOT_OWN */
@@ -61,23 +56,3 @@ LPX_RESULT iam_cert_filter_of(const Lpx__Iam__V1__ListCertificatesRequest *reque
                               iam_cert_filter *out, lpx_note *note);
 /** A certificate as message. NULL when memory is short. */
 Lpx__Iam__V1__ClientCertificate *iam_cert_to_message(const iam_cert *cert, lpx_arena *arena);
-
-/* Rows; errors as in iam_store.h. */
-
-/** Add a certificate. @param made false: there is one with this fingerprint, and nothing was changed */
-LPX_RESULT iam_store_cert_insert(store_tx *tx, const iam_cert *cert, bool *made);
-/** Read one. @param found false: there is none, and *out is untouched */
-LPX_RESULT iam_store_cert_get(store_tx *tx, lpx_str fingerprint, lpx_arena *arena, iam_cert *out, bool *found);
-/** A page by network, tenant, age; total counts all that pass. */
-LPX_RESULT iam_store_certs(store_tx *tx, const iam_cert_filter *filter, lpx_arena *arena, iam_cert **out, size_t *count,
-                           uint32_t *total);
-/** Revoke one that is not revoked yet. */
-LPX_RESULT iam_store_cert_revoke(store_tx *tx, lpx_str fingerprint, lpx_utc now);
-/** How many rows of certificates that have not ended a network has, or all clusters together, revoked ones too. */
-LPX_RESULT iam_store_cert_count(store_tx *tx, const iam_cert *owner, lpx_utc now, int64_t *count);
-/** Forget certificates that ended before a time. */
-LPX_RESULT iam_store_certs_purge(store_tx *tx, lpx_utc before);
-/** Write the last use. */
-LPX_RESULT iam_store_cert_used(store_tx *tx, lpx_str fingerprint, lpx_utc now);
-/** All certificates, for the authentication snapshot. */
-LPX_RESULT iam_store_auth_certs(store_tx *tx, lpx_arena *arena, rpc_auth_cert **out, size_t *count);
