@@ -315,7 +315,45 @@ def test_a_stream_of_requests_refuses_what_is_no_message(shared_exchange):
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-# Metrics
+def test_a_stream_of_requests_waits_until_it_is_known_who_asks(shared_exchange, api):
+    """The password takes a while to check: what was asked meanwhile is answered after it. Never seen credentials each
+    time, so that none is known already: the scheme may be written in any case."""
+    method, basic = api.methods["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"], shared_exchange.admin_metadata()[0][1]
+    stream = shared_exchange.channel().stream_stream(method.path, method.request.SerializeToString, method.response.FromString)
+    for scheme in ("basic", "bASIC", "BASIC"):
+        requests = iter([method.request(host=str(number), list_services="") for number in range(50)])
+        answers = stream(requests, metadata=(("authorization", basic.replace("Basic", scheme)),), timeout=30)
+        assert [answer.valid_host for answer in answers] == [str(number) for number in range(50)]
+    with pytest.raises(grpc.RpcError) as error:
+        list(stream(iter([method.request(list_services="")]), metadata=(("authorization", "Basic YWRtaW46eA=="),), timeout=30))
+    assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+# Readiness and metrics
+
+
+def test_a_process_that_drains_is_not_ready(exchange):
+    exchange.start(**{"server.drain": "30s"})
+
+    def ready():
+        connection = http.client.HTTPConnection("127.0.0.1", exchange.metrics_port, timeout=20)
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+    web = Web(exchange)
+    web.connection.putrequest("POST", HEALTH)
+    web.connection.putheader("Content-Type", "application/json")
+    web.connection.putheader("Content-Length", "2")
+    web.connection.endheaders(b"{")
+    assert ready() == 200
+    exchange.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: ready() == 503, what="the end of readiness")
+    web.connection.send(b"}")  # what has begun is answered, and tells that it is over
+    answer = web.connection.getresponse()
+    assert json.loads(answer.read()) == {"status": "NOT_SERVING"}
+    web.connection.close()
+    exchange.stop()
 
 
 def test_calls_are_counted_by_method_and_code(shared_exchange, web, api):
