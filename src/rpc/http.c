@@ -202,6 +202,7 @@ static void call_free(http_call *call)
 {
     lpx_list_remove(&call->node);
     io_timer_fini(&call->deadline);
+    lpx_wipe(call->body.ptr, call->body.len); /* a new API key may be in it */
     lpx_buf_fini(&call->body);
     free(call);
 }

@@ -54,7 +54,7 @@ void rpc_stats_end(const rpc_call *call, lpx_err err)
 typedef struct sums {
     const char *path;
     bool unary;
-    uint64_t codes[RPC_CODES], steps[RPC_LATENCY_STEPS], sum_us, open;
+    uint64_t codes[RPC_CODES], steps[RPC_LATENCY_STEPS], sum_us, open, begun;
 } sums;
 
 static uint64_t get(const atomic_uint_least64_t *count)
@@ -74,6 +74,7 @@ static void sum_up(const rpc_stats *stats, sums *out)
     uint64_t begun = get(&stats->begun);
     out->sum_us += get(&stats->sum_us);
     out->open += begun > ended ? begun - ended : 0;
+    out->begun += begun;
 }
 
 /* Every loop has the same methods in the same order; the one behind the last is that of unknown paths. */
@@ -100,7 +101,7 @@ static void print_codes(const sums *s, lpx_buf *out)
 
 static void print_open(const sums *s, lpx_buf *out)
 {
-    if (s->open > 0) {
+    if (s->begun > 0) {
         lpx_buf_printf(out, "lpx_rpc_calls_open{method=\"%s\"} %llu\n", s->path, (unsigned long long)s->open);
     }
 }
