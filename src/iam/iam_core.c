@@ -513,12 +513,12 @@ lpx_err iam_key_allowed(const rpc_principal *who, uint64_t rights, lpx_str clust
     }
     uint64_t more = rights & ~who->rights;
     if (more != 0) {
-        return lpx_fail(note, IAM_RIGHTS_EXCEEDED, "rights has %s, which the API key of this call lacks itself.",
+        return lpx_fail(note, IAM_RIGHTS_EXCEEDED, "rights has %s, which the credentials of this call lack themselves.",
                         right_name(more));
     }
     if (who->cluster_id[0] != '\0' && !lpx_str_is(cluster_id, who->cluster_id)) {
         return lpx_fail(note, IAM_FIELD_FORBIDDEN,
-                        "cluster_id must be \"%s\", to which the API key of this call is bound.", who->cluster_id);
+                        "cluster_id must be \"%s\", to which the credentials of this call are bound.", who->cluster_id);
     }
     return LPX_SUCCESS;
 }
