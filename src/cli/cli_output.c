@@ -21,9 +21,9 @@ void cli_add_harmless(lpx_buf *out, lpx_str json)
     lpx_buf_add_str(out, lpx_str_skip(json, from));
 }
 
-void cli_add_json(lpx_buf *out, const ProtobufCMessage *message, bool multiline)
+void cli_add_json(const cli *c, lpx_buf *out, const ProtobufCMessage *message, bool multiline)
 {
-    const protojson_style style = {.emit_defaults = true, .multiline = multiline};
+    const protojson_style style = {.emit_defaults = true, .emit_nulls = c->drop_in, .multiline = multiline};
     lpx_buf text;
     lpx_buf_init(&text, CLI_OUT_BYTES);
     if (lpx_failed(protojson_encode(message, style, &text))) { /* a Timestamp that is none */
@@ -119,6 +119,6 @@ void cli_print_json(cli *c, ProtobufCMessage *message, bool verbose)
     if (!verbose) {
         cli_hide_secrets(message);
     }
-    cli_add_json(&c->out, message, true);
+    cli_add_json(c, &c->out, message, true);
     lpx_buf_add_str(&c->out, LPX_STR("\n"));
 }

@@ -318,8 +318,9 @@ void cli_print_record(cli *c, const ProtobufCMessage *message, const char *const
 void cli_print_json(cli *c, ProtobufCMessage *message, bool verbose);
 /** Overwrite the secrets of the targets inside an entity, before others see it. */
 void cli_hide_secrets(ProtobufCMessage *message);
-/** Append a message as JSON. @param multiline false: on one line */
-void cli_add_json(lpx_buf *out, const ProtobufCMessage *message, bool multiline);
+/** Append a message as JSON; as one of the existing clients with null for what is not set, as they print it.
+ * @param multiline false: on one line */
+void cli_add_json(const cli *c, lpx_buf *out, const ProtobufCMessage *message, bool multiline);
 /** Append JSON text with DEL and C1 control characters escaped: inside strings, where alone they can stand, that reads
  * as the same text. (All JSON escapes the others.) */
 void cli_add_harmless(lpx_buf *out, lpx_str json);

@@ -225,7 +225,7 @@ static lpx_err print_report(cli *c, cli_report *r)
     lpx_buf_init(&text, CLI_OUT_BYTES);
     if (strcmp(format, "json") == 0) {
         for (size_t i = 0; i < r->count; i++) {
-            cli_add_json(&text, &r->records[i]->base, true);
+            cli_add_json(c, &text, &r->records[i]->base, true);
         }
     } else if (strcmp(format, "csv") == 0) {
         cli_report_csv(c, r, &text);

@@ -10,7 +10,7 @@ typedef struct tally {
 static lpx_err print_message(cli *c, const ProtobufCMessage *message, void *ctx, bool *over)
 {
     tally *t = ctx;
-    cli_add_json(&c->out, message, true);
+    cli_add_json(c, &c->out, message, true);
     lpx_buf_add_str(&c->out, c->world->out_is_terminal ? LPX_STR("\n") : LPX_STR(""));
     LPX_TRY(cli_flush(c));
     t->count++;
@@ -62,8 +62,8 @@ static ProtobufCMessage *forwarder_request(cli *c, const cli_endpoint *forwarder
 static lpx_err run_sub(cli *c)
 {
     cli_endpoint home = cli_endpoint_of(c, "home-network"), forwarder = cli_endpoint_of(c, "forwarder");
-    bool as_home = !cli_endpoint_is_empty(&home);
-    if (!as_home && cli_endpoint_is_empty(&forwarder)) {
+    bool as_home = cli_endpoint_is_empty(&forwarder); /* as both, it is a Forwarder, as with the existing client */
+    if (as_home && cli_endpoint_is_empty(&home)) {
         return cli_fail(c, CLI_USAGE,
                         "no role: give --home-network-net-id to receive uplinks as a Home Network, or "
                         "--forwarder-net-id to receive downlinks as a Forwarder");

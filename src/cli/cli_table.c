@@ -198,7 +198,7 @@ static void print_array(cli *c, const cli_table *t)
         lpx_buf_add_str(&c->out, r > 0 ? LPX_STR(",\n") : LPX_STR("\n"));
         if (t->messages[r] != NULL) {
             cli_hide_secrets(t->messages[r]);
-            cli_add_json(&c->out, t->messages[r], false);
+            cli_add_json(c, &c->out, t->messages[r], false);
         } else {
             add_object(c, t->headers, t->cells + r * t->columns, t->columns, 1);
         }
@@ -301,6 +301,6 @@ void cli_print_record(cli *c, const ProtobufCMessage *message, const char *const
         cli_print_pairs(c, pairs);
         return;
     }
-    cli_add_json(&c->out, message, true);
+    cli_add_json(c, &c->out, message, true);
     lpx_buf_add_str(&c->out, LPX_STR("\n"));
 }

@@ -247,7 +247,7 @@ static lpx_err show_live(cli *c, const ProtobufCMessage *message, void *ctx, boo
         return LPX_SUCCESS;
     }
     if (c->form == CLI_FORM_JSON) {
-        cli_add_json(&c->out, &w->trace->base, false);
+        cli_add_json(c, &c->out, &w->trace->base, false);
         lpx_buf_add_str(&c->out, LPX_STR("\n"));
         return cli_flush(c);
     }

@@ -10,6 +10,7 @@
 /** How to print. */
 typedef struct protojson_style {
     bool emit_defaults; /* unpopulated scalar and repeated fields too (oneof members and submessages only if set) */
+    bool emit_nulls;    /* unset submessages outside of oneofs as null, as Go's protojson does for unpopulated fields */
     bool snake_case;    /* field names as in the .proto file instead of camelCase */
     bool multiline;     /* 2-space indent */
 } protojson_style;

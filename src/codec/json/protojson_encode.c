@@ -316,8 +316,13 @@ static lpx_err field_step(encoder *e, frame *f)
         bool wanted = e->style.emit_defaults || pb_field_quantifier(f->message, field) > 0;
         return wanted ? container_begin(e, f, field) : LPX_SUCCESS;
     }
-    bool has_default =
-        field->type != PROTOBUF_C_TYPE_MESSAGE && !pb_field_in_oneof(field) && field->label == PROTOBUF_C_LABEL_NONE;
+    bool message = field->type == PROTOBUF_C_TYPE_MESSAGE;
+    bool has_default = !message && !pb_field_in_oneof(field) && field->label == PROTOBUF_C_LABEL_NONE;
+    if (message && e->style.emit_nulls && !pb_field_in_oneof(field) && !pb_field_is_set(f->message, field)) {
+        name_write(e, field);
+        json_write_null(&e->writer);
+        return LPX_SUCCESS;
+    }
     if (!pb_field_is_set(f->message, field) && !(e->style.emit_defaults && has_default)) {
         return LPX_SUCCESS;
     }

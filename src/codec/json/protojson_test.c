@@ -67,8 +67,8 @@ static void vector_accepted(lpx_arena *arena, const vector *v, const ProtobufCMe
     assert_false(lpx_failed(pb_encode(again, arena, &wire_again)));
     assert_true(lpx_bytes_equal(wire, wire_again));
     lpx_buf_fini(&buf);
-    for (unsigned i = 0; i < 8; i++) {
-        protojson_style style = {.emit_defaults = i & 1, .snake_case = i & 2, .multiline = i & 4};
+    for (unsigned i = 0; i < 16; i++) {
+        protojson_style style = {.emit_defaults = i & 1, .snake_case = i & 2, .multiline = i & 4, .emit_nulls = i & 8};
         text = printed(message, style, &buf);
         lpx_err err = protojson_decode(message->descriptor, text, arena, &again, &note);
         if (lpx_failed(err)) {
@@ -196,6 +196,14 @@ static void test_emit_defaults(void **state)
               "\"many_uint64\":[],\"many_string\":[],\"many_bytes\":[],\"many_colour\":[],\"many_nested\":[],"
               "\"many_double\":[],\"many_bool\":[],\"by_name\":{},\"by_int32\":{},\"by_bool\":{},\"by_uint64\":{},"
               "\"waits\":{},\"many_at\":[],\"rx_1_delay\":0}"));
+    lpx_buf_fini(&buf);
+    Pb__V3__NetworkOrTenant entry = PB__V3__NETWORK_OR_TENANT__INIT; /* nothing but a oneof */
+    text = printed(&entry.base, (protojson_style){.emit_nulls = true}, &buf);
+    assert_true(lpx_str_is(text, "{}"));
+    lpx_buf_fini(&buf);
+    Pb__V3__RoutingPolicy policy = PB__V3__ROUTING_POLICY__INIT;
+    text = printed(&policy.base, (protojson_style){.emit_nulls = true}, &buf);
+    assert_true(lpx_str_is(text, "{\"uplink\":null,\"downlink\":null,\"updatedAt\":null}"));
     lpx_buf_fini(&buf);
 }
 
