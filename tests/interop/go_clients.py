@@ -1,5 +1,5 @@
 """Builds the Go programs of the interop suite: the four Packet Broker clients as their authors publish them, and our own
-programs over the same libraries (grpc-go, x/oauth2, protojson)."""
+programs over the same libraries (grpc-go, x/oauth2, protojson). And lpx under the names of the four."""
 import os
 import pathlib
 import shutil
@@ -8,7 +8,9 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 NAMES = ("pbadmin", "pbctl", "pbpub", "pbsub")
 REAL_MODULE = "go.packetbroker.org/pb"
-PROTOS = [f"org/packetbroker/{p}/api.proto" for p in ("v3", "iam/v1", "iam/v2", "routing/v1")]
+PROTOS = [*(f"org/packetbroker/{p}/api.proto" for p in ("v3", "iam/v1", "iam/v2", "mapping/v2", "reporting/v1", "routing/v1",
+                                                      "routing/v2")),
+          "lpx/iam/v1/iam.proto", "lpx/routing/v1/settings.proto", "lpx/trace/v1/trace.proto"]
 PLUGINS = ("google.golang.org/protobuf/cmd/protoc-gen-go@v1.34.2", "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.4.0")
 
 
@@ -55,7 +57,17 @@ def build_own(build):
     own = build / "go/own"
     own.mkdir(parents=True, exist_ok=True)
     run(["go", "build", "-o", str(own / "members"), "."], env, source)
-    for name in NAMES:
+    for name in (*NAMES, "call"):
         (own / name).unlink(missing_ok=True)
         (own / name).symlink_to("members")
     return own
+
+
+def link_lpx(build):
+    """lpx under the names of the clients that it stands in for."""
+    folder = build / "go/lpx"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*NAMES, "lpx"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(build / "src/bin/lpx")
+    return folder
