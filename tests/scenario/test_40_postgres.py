@@ -1,39 +1,11 @@
 """Two nodes on one PostgreSQL: what is set on one acts on the other, and a node's death loses nothing."""
-import pathlib
-import subprocess
-
 import pytest
-from harness.exchange import Exchange, wait_until
+from harness.exchange import wait_until
 from harness.frames import data_frame, join_request, uplink
 from harness.members import Admin, Member
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HOME, FORWARDER, BASE = 0xC00050, 0xC00051, 0xFC014000
 JOIN_EUI = 0x70B3D57ED0005050
-
-
-@pytest.fixture(scope="module")
-def database():
-    """A PostgreSQL server of the test's own, for as long as the script runs."""
-    with subprocess.Popen([ROOT / "tools/with_postgres.sh", "sh", "-c", 'echo "$LPX_TEST_POSTGRES_URL"; exec sleep 3600'],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        url = server.stdout.readline().strip()
-        if not url:
-            pytest.skip(server.stderr.read().strip())
-        yield url
-        server.terminate()
-
-
-@pytest.fixture(scope="module")
-def nodes(build, pb, database, tmp_path_factory):
-    """Two nodes with one data folder's certificates each, and the first one's administrator."""
-    pair = [Exchange(build, pb, tmp_path_factory.mktemp(f"node{n}"), store__url=database) for n in (1, 2)]
-    for node in pair:
-        node.start()
-    (pair[1].dir / "admin.yaml").write_text((pair[0].dir / "admin.yaml").read_text())
-    yield pair
-    for node in pair:
-        node.stop()
 
 
 def test_a_change_on_one_node_acts_on_the_other(nodes, pb):
