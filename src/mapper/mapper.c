@@ -42,6 +42,7 @@ lpx_err mapper_new(const mapper_opts *opts, io_loop *loop, mapper **out, lpx_not
     self->loop = loop;
     pthread_mutex_init(&self->full_lock, NULL);
     lpx_err err = build(self);
+    self->opts.url = self->opts.token_url = NULL; /* they stand in the document now */
     if (lpx_failed(err)) {
         mapper_free(&self);
         return lpx_fail(note, err.reason, "The map of gateways cannot be loaded: %s", lpx_reason_text(err.reason));

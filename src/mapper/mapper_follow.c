@@ -145,6 +145,14 @@ static void place_load(mapper_follower *f)
     f->next_load_us = mono + MAPPER_LOAD_GAP_US;
 }
 
+/* A copy of text that fits; longer text than any that is checked is cut. */
+static lpx_str keep(lpx_str text, char *room, size_t size)
+{
+    size_t len = text.len < size ? text.len : size;
+    memcpy(room, text.ptr, len);
+    return (lpx_str){room, len};
+}
+
 /* The next page begins behind the last row of this one. */
 static bool next_page(mapper_follower *f)
 {
@@ -152,7 +160,10 @@ static bool next_page(mapper_follower *f)
         return false;
     }
     const mapper_row *last = &f->rows[f->row_count - 1];
-    f->after = (mapper_feed){last->updated_at, traffic_member_of(last->forwarder), last->key};
+    f->after.updated_at = last->updated_at;
+    f->after.forwarder.net_id = last->forwarder.net_id;
+    f->after.forwarder.tenant_id = keep(last->forwarder.tenant_id, f->after_tenant, sizeof f->after_tenant);
+    f->after.key = keep(last->key, f->after_key, sizeof f->after_key);
     return true;
 }
 

@@ -34,7 +34,8 @@ typedef struct mapper_follower {
     lpx_utc newest;                        /* change that is known */
     lpx_utc now;                           /* when the present work began */
     lpx_arena arena;                       /* of the present page */
-    mapper_feed after;
+    mapper_feed after;                     /* where the next page begins; its text is in the next two */
+    char after_tenant[RPC_ID_BYTES], after_key[MAPPER_KEY_BYTES];
     mapper_row *rows; /* MAPPER_PAGE_ROWS */
     size_t row_count;
     bool any_added;

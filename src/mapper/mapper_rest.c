@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lorawan/limits.h"
 #include "lpx_reasons.h"
 #include "mapper/mapper_json.h"
 #include "mapper/mapper_params.h"
@@ -129,9 +128,7 @@ typedef struct mapper_get {
     http1_request *request;
     mapper_gateway_id id;
     mapper_viewer viewer;
-    mapper_row row;
     uint32_t parts; /* 0: hidden, or not there */
-    char cluster[LW_CLUSTER_ID_MAX_CHARS + 1];
     mapper_stored stored;
     io_job look;
     store_job read;
@@ -159,6 +156,22 @@ static lpx_err read_details(store_tx *tx, store_job *job)
     return found && get->stored.gateway != NULL ? LPX_SUCCESS : lpx_err_of(MAPPER_GATEWAY_UNKNOWN);
 }
 
+static mapper_row row_of(const mapper_get *get)
+{
+    const Pb__V3__Gateway *gateway = get->stored.gateway;
+    bool has_eui = gateway->gateway_id != NULL && gateway->gateway_id->eui != NULL;
+    mapper_row row = {.forwarder = {.net_id = get->id.forwarder.net_id,
+                                    .tenant_id = get->id.forwarder.tenant_id,
+                                    .cluster_id = pb_str(gateway->cluster_id)},
+                      .key = get->id.key,
+                      .eui = has_eui ? gateway->gateway_id->eui->value : 0,
+                      .known = has_eui ? MAPPER_HAS_EUI : 0,
+                      .online_until = get->stored.online_until,
+                      .updated_at = get->stored.updated_at};
+    mapper_row_fill(gateway, &row);
+    return row;
+}
+
 static void details_done(store_job *job, lpx_err err)
 {
     mapper_get *get = LPX_CONTAINER(job, mapper_get, read);
@@ -167,8 +180,9 @@ static void details_done(store_job *job, lpx_err err)
         return;
     }
     lpx_buf json;
+    mapper_row row = row_of(get);
     lpx_buf_init(&json, MAPPER_GATEWAY_JSON_BYTES);
-    mapper_json_details(&json, &get->row, get->stored.gateway, get->parts,
+    mapper_json_details(&json, &row, get->stored.gateway, get->parts,
                         io_loop_now(http1_request_loop(get->request)).utc);
     if (lpx_buf_failed(&json)) {
         get_fail(get, lpx_err_of(BASE_NO_MEMORY));
@@ -178,21 +192,14 @@ static void details_done(store_job *job, lpx_err err)
     lpx_buf_fini(&json);
 }
 
-/* On the index thread. What the row borrows from the index is replaced by the request's own. */
+/* On the index thread, which knows who may see what. */
 static void look(io_job *job)
 {
     mapper_get *get = LPX_CONTAINER(job, mapper_get, look);
-    if (!mapper_index_find(get->rest->mapper->index, &get->viewer, get->id.forwarder, get->id.key, &get->row,
-                           &get->parts)) {
+    mapper_row row;
+    if (!mapper_index_find(get->rest->mapper->index, &get->viewer, get->id.forwarder, get->id.key, &row, &get->parts)) {
         get->parts = 0;
-        return;
     }
-    lpx_str cluster = get->row.forwarder.cluster_id;
-    cluster.len = cluster.len < sizeof get->cluster ? cluster.len : sizeof get->cluster;
-    memcpy(get->cluster, cluster.ptr, cluster.len);
-    get->row.forwarder.tenant_id = get->id.forwarder.tenant_id;
-    get->row.forwarder.cluster_id = (lpx_str){get->cluster, cluster.len};
-    get->row.key = get->id.key;
 }
 
 static void look_done(io_job *job)

@@ -34,6 +34,7 @@ static lpx_err read_stored(store_rows *rows, lpx_arena *arena, mapper_stored *ou
     }
     out->gateway = (Pb__V3__Gateway *)message;
     out->online_until = (lpx_utc){store_col_int(rows, 2)};
+    out->updated_at = (lpx_utc){store_col_int(rows, 3)};
     return LPX_SUCCESS;
 }
 
@@ -43,7 +44,7 @@ lpx_err mapper_store_get(store_tx *tx, traffic_member forwarder, lpx_str key, lp
     const store_value values[] = {STORE_V_INT(forwarder.net_id), STORE_V_TEXT(forwarder.tenant_id), STORE_V_TEXT(key)};
     store_rows *rows;
     LPX_TRY(store_query(tx,
-                        "SELECT gateway_key, gateway, online_until FROM gateways "
+                        "SELECT gateway_key, gateway, online_until, updated_at FROM gateways "
                         "WHERE forwarder_net_id = ?1 AND forwarder_tenant_id = ?2 AND gateway_key = ?3",
                         values, 3, &rows));
     *found = store_next(rows);
@@ -62,11 +63,12 @@ lpx_err mapper_store_other_key(store_tx *tx, const mapper_update *update, lpx_ar
     const store_value values[] = {STORE_V_INT(update->forwarder.net_id), STORE_V_TEXT(update->forwarder.tenant_id),
                                   STORE_V_INT((int64_t)update->eui), STORE_V_TEXT(update->forwarder.cluster_id)};
     store_rows *rows;
-    LPX_TRY(store_query(tx,
-                        "SELECT gateway_key, gateway, online_until FROM gateways WHERE forwarder_net_id = ?1 "
-                        "AND forwarder_tenant_id = ?2 AND eui = ?3 AND forwarder_cluster_id = ?4 "
-                        "ORDER BY updated_at DESC",
-                        values, 4, &rows));
+    LPX_TRY(
+        store_query(tx,
+                    "SELECT gateway_key, gateway, online_until, updated_at FROM gateways WHERE forwarder_net_id = ?1 "
+                    "AND forwarder_tenant_id = ?2 AND eui = ?3 AND forwarder_cluster_id = ?4 "
+                    "ORDER BY updated_at DESC",
+                    values, 4, &rows));
     lpx_err err = LPX_SUCCESS;
     mapper_key_kind kind = mapper_key_kind_of(lpx_str_of(update->key));
     while (!lpx_failed(err) && !*found && store_next(rows)) {

@@ -11,7 +11,7 @@ LPX_RESULT mapper_store_registered(store_tx *tx, traffic_member member, bool *fo
 typedef struct mapper_stored {
     lpx_str key;
     Pb__V3__Gateway *gateway; /* NULL: it goes by another key now */
-    lpx_utc online_until;
+    lpx_utc online_until, updated_at;
 } mapper_stored;
 
 /** The gateway of a key. */
