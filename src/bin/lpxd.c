@@ -16,6 +16,7 @@ static const char usage[] =
     "Usage: lpxd [--config FILE] [--SETTING VALUE ...]      run the exchange\n"
     "       lpxd check-config [--config FILE] [...]         check the settings and print them with their sources\n"
     "       lpxd --help | --version | reference             this text, the version, all settings as Markdown\n"
+    "       lpxd man [conf]                                 the manual page lpxd(8), or lpxd.conf(5)\n"
     "\n"
     "Without any setting it makes a data folder, its own CA and an administrator, and listens on this machine alone.\n"
     "A setting a.b-c is a.b-c in the file (YAML), LPX_A_B_C in the environment and --a.b-c on the command line; the\n"
@@ -159,6 +160,12 @@ int main(int argc, char **argv)
     }
     if (strcmp(first, "reference") == 0) {
         return print_tables(true);
+    }
+    if (strcmp(first, "man") == 0) {
+        lpx_buf page;
+        lpx_buf_init(&page, 1 << 20);
+        lpxd_man(argc > 2 && strcmp(argv[2], "conf") == 0, &page);
+        return print_buf(&page);
     }
     if (strcmp(first, "check-config") == 0) {
         return check_config(argc, argv);

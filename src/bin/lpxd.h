@@ -5,6 +5,9 @@
 /** The tables of all settings of the server. @param count number of tables */
 const conf_table *const *lpxd_tables(size_t *count);
 
+/** Append a manual page. @param settings lpxd.conf(5) instead of lpxd(8) */
+void lpxd_man(bool settings, lpx_buf *out);
+
 enum { LPXD_PATH_BYTES = 4096, LPXD_PASSWORD_BYTES = 32 };
 
 /** What the server keeps in its data folder. Paths are NUL-ended. */
