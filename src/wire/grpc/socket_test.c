@@ -332,6 +332,77 @@ static void test_address(void **state)
     io_loop_free(&loop);
 }
 
+typedef struct dismissal {
+    const char *fingerprint;
+    unsigned asked;
+} dismissal;
+
+static bool is_gone(void *ctx, const char *fingerprint)
+{
+    dismissal *d = ctx;
+    d->asked++;
+    return strcmp(fingerprint, d->fingerprint) == 0;
+}
+
+/* A call knows the certificate of its client and the tag of its listener; the connection is let go when the certificate
+ * is no longer good, after what it is busy with. */
+static void test_certificates(void **state)
+{
+    (void)state;
+    lpx_note note = {0};
+    test_certs certs = {0};
+    crypto_cert_info info;
+    io_tls *server_tls = NULL, *client_tls = NULL;
+    test_certs_begin(&certs);
+    io_tls_server_opts server_opts = {.cert_file = certs.server,
+                                      .key_file = certs.server_key,
+                                      .client_ca_files = (const char *const[]){certs.ca, NULL},
+                                      .alpn = (const char *const[]){"h2", NULL}};
+    io_tls_client_opts client_opts = {.ca_file = certs.ca,
+                                      .cert_file = certs.client,
+                                      .key_file = certs.client_key,
+                                      .alpn = (const char *const[]){"h2", NULL}};
+    assert_false(lpx_failed(io_tls_server_new(&server_opts, &server_tls, &note)));
+    assert_false(lpx_failed(io_tls_client_new(&client_opts, &client_tls, &note)));
+    assert_false(lpx_failed(crypto_cert_read(certs.client, &info, &note)));
+    world w;
+    world_init(&w, server_tls, client_tls);
+    grpc_listen_opts tagged = {.address = "127.0.0.1:0", .tls = server_tls, .tag = 7};
+    assert_false(lpx_failed(grpc_server_listen_with(w.server, &tagged, &w.port, &note)));
+    grpc_client_free(&w.client);
+    (void)snprintf(w.address, sizeof w.address, "localhost:%u", w.port);
+    assert_false(lpx_failed(
+        grpc_client_new(w.loop, &(grpc_client_opts){.address = w.address, .tls = client_tls}, &w.client, &note)));
+    result r;
+    w.service.stop_after_call = true;
+    call(&w, &r, "/echo.Echo/Unary", lpx_bytes_of("x", 1));
+    while (w.service.last_call == NULL) {
+        io_loop_turn(w.loop, 1000000);
+    }
+    assert_string_equal(grpc_call_peer_cert(w.service.last_call), info.fingerprint);
+    assert_int_equal(grpc_call_tag(w.service.last_call), 7);
+    assert_int_equal(strncmp(grpc_call_peer(w.service.last_call), "127.0.0.1:", 10), 0);
+
+    dismissal other = {.fingerprint = "none"}, this = {.fingerprint = info.fingerprint};
+    grpc_server_dismiss(w.server, is_gone, &other);
+    assert_int_equal(other.asked, 1);
+    grpc_server_dismiss(w.server, is_gone, &this);
+    io_loop_turn(w.loop, 0);
+    assert_int_equal(grpc_server_counts(w.server)->connections, 1); /* its call is not answered yet */
+    assert_int_equal(r.done, 0);
+    (void)grpc_call_send(w.service.last_call, lpx_bytes_of("y", 1));
+    grpc_call_finish(w.service.last_call, LPX_OK, LPX_STR(""), (lpx_bytes){NULL, 0});
+    wait_for(&w, &r.done);
+    assert_int_equal(r.code, LPX_OK);
+    while (grpc_server_counts(w.server)->connections > 0) {
+        io_loop_turn(w.loop, 1000000);
+    }
+    world_fini(&w);
+    io_tls_free(&server_tls);
+    io_tls_free(&client_tls);
+    test_certs_end(&certs);
+}
+
 int grpc_socket_tests(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +416,7 @@ int grpc_socket_tests(void)
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_tls_large),
+        cmocka_unit_test(test_certificates),
     };
     return cmocka_run_group_tests_name("grpc_socket", tests, NULL, NULL);
 }
