@@ -45,6 +45,11 @@ static const conf_option routing[] = {
     {.name = "router.queue-messages", .type = CONF_INT, .def = "4096", .min = 1, .max = 1000000, .help = "messages that wait for one slow subscriber; then the oldest goes"},
     {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},
     {.name = "router.queue-age", .type = CONF_DURATION, .def = "30s", .min = 100000, .max = INT64_C(3600000000), .help = "how long a message waits for a slow subscriber"},
+    {.name = "router.sender-net-id", .type = CONF_STR, .def = "000000", .arg = "NETID", .help = "who asks Join Servers, where neither a token nor credentials of the forwarder's network say so"},
+    {.name = "router.sender-ns-id", .type = CONF_STR, .arg = "EUI64", .help = "NSID of this exchange; Join Servers that speak Backend Interfaces 1.1 are not asked without"},
+    {.name = "router.lookup-timeout", .type = CONF_DURATION, .def = "2s", .min = 100000, .max = INT64_C(60000000), .help = "how long a Join Server may take to say whose a device is"},
+    {.name = "router.lookup-keep", .type = CONF_DURATION, .def = "10m", .min = 1000, .max = INT64_C(86400000000), .help = "how long its answer is remembered"},
+    {.name = "router.lookup-keep-unknown", .type = CONF_DURATION, .def = "30s", .min = 1000, .max = INT64_C(86400000000), .help = "how long it is remembered that it does not know a device"},
     {.name = "trace.messages", .type = CONF_INT, .def = "20000", .min = 0, .max = 100000000, .help = "messages whose way is remembered for lpx trace, 768 bytes each; 0: none"},
     {.name = "trace.age", .type = CONF_DURATION, .def = "15m", .min = 1000000, .max = INT64_C(86400000000), .help = "how long the way of a message can be asked for"},
 };

@@ -84,6 +84,8 @@ void lpxd_tls_free(lpxd *app);
 LPX_RESULT lpxd_grpc_listen(lpxd *app, lpxd_shard *shard, lpx_note *note);
 /** Make an HTTP server on the first loop; none when the settings are empty. */
 LPX_RESULT lpxd_http_serve(lpxd *app, const lpxd_http_opts *opts, http1_server **out, lpx_note *note);
+/** How the router asks Join Servers; IAM is there. @err INVALID_ARGUMENT: LW_NETID_INVALID, LW_EUI_INVALID */
+LPX_RESULT lpxd_join_opts(lpxd *app, router_join_opts *out, lpx_note *note);
 /** Serve metrics, /livez and /readyz on the first loop. */
 LPX_RESULT lpxd_metrics_start(lpxd *app, lpx_note *note);
 /** Serve /token and /.well-known/jwks.json on the first loop. */

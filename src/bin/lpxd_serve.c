@@ -134,6 +134,7 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
                         .queue_bytes = (uint32_t)conf_size_bytes(app->conf, "router.queue-bytes"),
                         .queue_age_us = conf_duration_us(app->conf, "router.queue-age"),
                         .observers = app->observers};
+    LPX_TRY(lpxd_join_opts(app, &opts.joins, note));
     return router_new(&opts, loops, app->shard_count, &app->router, note);
 }
 

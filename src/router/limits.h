@@ -49,6 +49,16 @@ enum {
     ROUTER_MAX_DELEGATIONS = 1 << 20,
     ROUTER_MAX_SETTINGS = 1 << 18,
     ROUTER_MAX_PARTIES = 1 << 20,
+    /* Join Servers, and all their JoinEUI prefixes. */
+    ROUTER_MAX_JOIN_SERVERS = 65536,
+    ROUTER_MAX_JOIN_PREFIXES = 1 << 20,
+    /* Join Servers that are asked about one join-request: those who share a prefix know each other. */
+    ROUTER_JOIN_SERVERS_ASKED = 8,
+    /* Join-requests of a loop that wait for a Join Server, two seconds at most: some hundred bytes each. */
+    ROUTER_JOINS_WAITING = 4096,
+    ROUTER_JOINS_WAITING_BYTES = 16 << 20,
+    /* Memory to route one of them, when it has waited: as for a request that comes. */
+    ROUTER_JOIN_ARENA_BYTES = 64 << 20,
     /* Text of the rows while they are loaded. */
     ROUTER_LOAD_BYTES = 512 << 20,
     /* Text kept with a snapshot. */

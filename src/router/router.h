@@ -6,8 +6,19 @@
 #include "rpc/rpc.h"
 #include "store/store.h"
 #include "traffic/traffic.h"
+#include "ts002/ts002_lookup.h"
 
 typedef struct router router;
+
+/** How Join Servers are asked. 0: the default of ts002/limits.h. */
+typedef struct router_join_opts {
+    uint32_t sender_net_id; /* NetID of this exchange, where neither a token nor a forwarder's credentials are used */
+    bool has_sender_ns_id;
+    uint64_t sender_ns_id; /* Backend Interfaces 1.1 cannot be spoken without */
+    int64_t timeout_us, positive_us, negative_us;
+    ts002_token_fn *token; /* any thread; NULL: Join Servers that want a token of this exchange are not asked */
+    void *token_ctx;
+} router_join_opts;
 
 /** What a router is made with. */
 typedef struct router_opts {
@@ -21,6 +32,7 @@ typedef struct router_opts {
     uint32_t max_message_bytes; /* of a request to publish; 0: ROUTER_PUBLISH_BYTES; at most ROUTER_MESSAGE_BYTES */
     const traffic_observer *const *observers; /* who is told what happens, NULL-ended, borrowed until router_free; NULL:
                                                  nobody */
+    router_join_opts joins;
 } router_opts;
 
 /** Make a router, load its tables and its id key from the store (blocks: for start-up), begin to follow the change feed

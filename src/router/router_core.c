@@ -379,6 +379,10 @@ static lpx_err route_join_uplink(const router_tables *tables, router_dir *dir, c
             LPX_TRY(route_named(tables, place, uplink, out));
         }
     }
+    if (uplink->lookup_failed) {
+        traffic_outcome outcome = {.route = TRAFFIC_ROUTE_LOOKUP, .drop = TRAFFIC_DROP_LOOKUP};
+        LPX_TRY(add_outcome(out, &outcome));
+    }
     return out->outcome_count > 0 ? LPX_SUCCESS : add_no_route(out);
 }
 

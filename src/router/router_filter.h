@@ -49,8 +49,9 @@ typedef struct router_uplink {
     uint64_t join_eui, dev_eui; /* TRAFFIC_JOIN, and homes */
     const router_home *homes;   /* each a different member; borrowed */
     size_t home_count;
-    uint32_t dev_addr; /* TRAFFIC_DATA, and those below */
-    uint32_t f_port;   /* 0 to 255; 0 also without FPort */
+    bool lookup_failed; /* a Join Server did not say whose the device is */
+    uint32_t dev_addr;  /* TRAFFIC_DATA, and those below */
+    uint32_t f_port;    /* 0 to 255; 0 also without FPort */
     bool confirmed, f_opts;
     bool has_metadata;                         /* anything at all about gateway reception */
     bool has_signal_quality, has_localization; /* plain or encrypted */

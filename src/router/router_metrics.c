@@ -1,6 +1,7 @@
 /* Metrics as text for Prometheus: sums, the groups with the most waiting, the pairs with the most messages. */
 #include <stdlib.h>
 
+#include "router/router_join.h"
 #include "router/router_priv.h"
 
 /* ---- sums ---- */
@@ -320,4 +321,5 @@ void router_metrics(const router *self, lpx_buf *out)
     add_sums(self, out);
     add_groups(self, out);
     add_routes(self, out);
+    router_joins_metrics(self, out);
 }

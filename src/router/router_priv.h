@@ -78,6 +78,15 @@ typedef struct router_mail {
 
 /* ---- shards ---- */
 
+/** Join-requests of a loop that wait for their Join Servers (router_join.h). */
+typedef struct router_joins {
+    struct ts002_lookup *_Atomic engine; /* made by the loop when it first needs one; metrics look at it */
+    lpx_list waiting;
+    size_t bytes;
+    router_counter begun, ended; /* waiting now: begun - ended */
+    router_counter unregistered; /* answers that named a network which is no member */
+} router_joins;
+
 typedef struct router_shard {
     router *router;
     io_loop *loop;
@@ -94,6 +103,7 @@ typedef struct router_shard {
     unsigned random_used;
     router_shard_counts counts;
     router_routes routes;
+    router_joins joins;
 
     /* The inbox: any thread. */
     _Atomic(router_mail *) inbox; /* the newest first */

@@ -1,6 +1,7 @@
 /* The six methods of the data plane: check, pass on, answer. */
 #include "google_protobuf_empty.pb-c.h"
 #include "lpx_reasons.h"
+#include "router/router_join.h"
 #include "router/router_map.h"
 #include "router/router_passage.h"
 
@@ -37,7 +38,7 @@ static lpx_err pass_uplink(router_shard *shard, rpc_call *call,
                           .up = &uplink,
                           .uplink = request->message};
     LPX_TRY(router_passage_name(p));
-    return router_passage_run(p, note);
+    return uplink.kind == TRAFFIC_JOIN ? router_join_run(p, note) : router_passage_run(p, note);
 }
 
 static void publish_uplink(rpc_call *call, const ProtobufCMessage *message, void *service)

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "lpx_reasons.h"
+#include "router/router_join.h"
 #include "router/router_tell.h"
 
 /* ---- letters ---- */
@@ -450,6 +451,7 @@ router_shard *router_shard_new(router *self, io_loop *loop, unsigned index, rout
     lpx_list_init(&shard->flush.node);
     lpx_buf_init(&shard->scratch, ROUTER_MESSAGE_BYTES);
     router_seen_init(&shard->seen, now);
+    router_joins_init(shard);
     return shard;
 }
 
@@ -474,6 +476,7 @@ void router_shard_free(router_shard **ref)
     }
     router_dir_free(&shard->dir);
     router_tables_unref(&shard->tables);
+    router_joins_free(shard);
     router_seen_fini(&shard->seen);
     router_routes_fini(&shard->routes);
     lpx_buf_fini(&shard->scratch);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "crypto/random.h"
 #include "lpx_reasons.h"
+#include "router/router_join.h"
 #include "router/router_priv.h"
 
 /* ---- rows ---- */
@@ -205,6 +206,14 @@ static void reading_fini(reading *r)
     lpx_arena_fini(&r->text);
 }
 
+static lpx_err load_joins(store_tx *tx, const reading *r, router_tables *tables)
+{
+    router_join_table *joins = NULL;
+    LPX_TRY(router_join_load(tx, r->delegations, r->delegation_count, &joins));
+    router_tables_give_joins(tables, joins);
+    return LPX_SUCCESS;
+}
+
 /* Tables from the transaction's view of the store; on a worker. */
 static lpx_err load_work(store_tx *tx, store_job *job)
 {
@@ -232,7 +241,7 @@ static lpx_err load_work(store_tx *tx, store_job *job)
             .seed = loader->seed,
         };
         loader->loaded = router_tables_new(&rows);
-        err = loader->loaded != NULL ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
+        err = loader->loaded != NULL ? load_joins(tx, &r, loader->loaded) : lpx_err_of(BASE_NO_MEMORY);
     }
     reading_fini(&r);
     return err;
@@ -385,7 +394,8 @@ lpx_err router_watch_start(router *self)
     }
     LPX_TRY(io_timer_init(&loader->retry, self->shards[0]->loop, on_retry));
     loader->watch = (store_watch){
-        .topics = 1u << STORE_TOPIC_NETWORKS | 1u << STORE_TOPIC_POLICIES | 1u << STORE_TOPIC_SETTINGS,
+        .topics = 1u << STORE_TOPIC_NETWORKS | 1u << STORE_TOPIC_POLICIES | 1u << STORE_TOPIC_SETTINGS |
+                  1u << STORE_TOPIC_JOIN_SERVERS,
         .home = self->shards[0]->loop,
         .changed = on_changed,
     };

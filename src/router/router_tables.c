@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "router/limits.h"
+#include "router/router_join_table.h"
 #include "router/router_lpm.h"
 #include "router/router_map.h"
 
@@ -27,6 +28,7 @@ typedef struct policy_entry {
 
 struct router_tables {
     atomic_uint refs;
+    router_join_table *joins;
     uint64_t seed;
     bool loopback;
     router_policy fallback;
@@ -470,6 +472,7 @@ void router_tables_unref(router_tables **ref)
     for (uint32_t i = 0; i < tables->settings_count; i++) {
         router_meter_unref(&tables->settings[i].meter);
     }
+    router_join_table_free(&tables->joins);
     router_lpm_fini(&tables->lpm);
     router_map_fini(&tables->member_map);
     router_map_fini(&tables->cluster_map);
@@ -554,6 +557,16 @@ const router_settings *router_tables_settings(const router_tables *tables, traff
         found = find_settings(tables, (traffic_member){.net_id = home.net_id});
     }
     return found;
+}
+
+void router_tables_give_joins(router_tables *tables, router_join_table *joins)
+{
+    tables->joins = joins;
+}
+
+const router_join_table *router_tables_joins(const router_tables *tables)
+{
+    return tables->joins;
 }
 
 bool router_tables_loopback(const router_tables *tables)

@@ -86,6 +86,7 @@ typedef struct router_rows {
 } router_rows;
 
 typedef struct router_tables router_tables;
+typedef struct router_join_table router_join_table; /* router_join_table.h */
 
 /** New snapshot with one reference. @return NULL when memory is short */
 router_tables *router_tables_new(const router_rows *rows);
@@ -113,6 +114,10 @@ typedef struct router_verdict {
 router_verdict router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home);
 /** Settings of a home network: a tenant without any has its network's; NULL: none. Valid while the snapshot is held. */
 const router_settings *router_tables_settings(const router_tables *tables, traffic_member home);
+/** Give the Join Servers to a snapshot that nobody has seen yet; it frees them with itself. */
+void router_tables_give_joins(router_tables *tables, router_join_table *joins);
+/** The Join Servers; NULL: there are none. Valid while the snapshot is held. */
+const router_join_table *router_tables_joins(const router_tables *tables);
 /** May own traffic come back? */
 bool router_tables_loopback(const router_tables *tables);
 /** Number of DevAddr blocks (equal ones of one owner count once) and of policies. */
