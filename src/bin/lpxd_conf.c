@@ -41,6 +41,8 @@ static const conf_option iam[] = {
 static const conf_option routing[] = {
     {.name = "control.default-policy", .type = CONF_WORD, .def = "open", .words = "open|closed", .help = "what applies between members when no policy is set"},
     {.name = "router.loopback", .type = CONF_BOOL, .def = "false", .help = "route a network's own traffic back to it"},
+    {.name = "router.name", .type = CONF_STR, .arg = "NAME", .help = "of this exchange in the hops of messages; exchanges that hand over to each other need different ones (default: the host name)"},
+    {.name = "router.peers-file", .type = CONF_STR, .arg = "FILE", .help = "YAML file that names other exchanges, what they get and for whom they may speak"},
     {.name = "router.max-uplink", .type = CONF_SIZE, .def = "1MiB", .min = 4096, .max = INT64_C(16777216), .help = "largest message that is taken; gRPC clients refuse more than 4 MiB unless told otherwise"},
     {.name = "router.queue-messages", .type = CONF_INT, .def = "4096", .min = 1, .max = 1000000, .help = "messages that wait for one slow subscriber; then the oldest goes"},
     {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},

@@ -125,8 +125,10 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
     app->observers[1] = trace_observer(app->trace);
     char host[256] = "lpx";
     (void)gethostname(host, sizeof host - 1);
+    const char *name = conf_str(app->conf, "router.name").ptr;
     router_opts opts = {.store = app->store,
-                        .name = host,
+                        .name = name != NULL && name[0] != '\0' ? name : host,
+                        .peers_file = conf_str(app->conf, "router.peers-file").ptr,
                         .default_open = conf_word(app->conf, "control.default-policy") == 0,
                         .loopback = conf_bool(app->conf, "router.loopback"),
                         .max_message_bytes = (uint32_t)conf_size_bytes(app->conf, "router.max-uplink"),

@@ -47,6 +47,7 @@ enum {
     ROUTER_MAX_BLOCKS = 4 << 20,
     ROUTER_MAX_POLICIES = 1 << 20,
     ROUTER_MAX_DELEGATIONS = 1 << 20,
+    ROUTER_MAX_MEMBERS = 1 << 20,
     ROUTER_MAX_SETTINGS = 1 << 18,
     ROUTER_MAX_PARTIES = 1 << 20,
     /* Join Servers, and all their JoinEUI prefixes. */
@@ -82,6 +83,28 @@ enum {
     ROUTER_METRIC_ROUTES = 1000,
     /* Pairs of forwarder and home network that have counters, per loop, 150 bytes each. */
     ROUTER_MAX_ROUTES = 4096,
+
+    /* Other exchanges, and the file that names them; secrets are short. */
+    ROUTER_MAX_PEERS = 64,
+    ROUTER_PEERS_FILE_BYTES = 256 << 10,
+    ROUTER_PEERS_ARENA_BYTES = 32 << 20,
+    /* Forwarders that are remembered to be behind a peer, 24 bytes each, for long enough to answer any uplink. */
+    ROUTER_HEARD_SLOTS = 1 << 14,
+    ROUTER_HEARD_US = 15 * 60 * 1000 * 1000,
+    /* Messages under way to one peer from one loop, and how long one may be: a dead peer holds no more than this. */
+    ROUTER_PEER_IN_FLIGHT = 512,
+    ROUTER_PEER_BYTES = 8 << 20,
+    ROUTER_PEER_TIMEOUT_US = 5 * 1000 * 1000,
+    /* A token is renewed so long before its end; a failed fetch is not repeated sooner than this. */
+    ROUTER_PEER_TOKEN_MARGIN_US = 60 * 1000 * 1000,
+    ROUTER_PEER_TOKEN_RETRY_US = 2 * 1000 * 1000,
+    ROUTER_PEER_TOKEN_BYTES = 1 << 20,
+    /* What exchanges add to a message on its way: ids and hops. */
+    ROUTER_PEER_ENVELOPE_BYTES = 16 << 10,
+    /* Exchanges that a message may have passed before. */
+    ROUTER_MAX_HOPS = 8,
+    /* An id of another exchange; clients keep 80 characters. */
+    ROUTER_PEER_ID_BYTES = 80,
 
     /* Random bytes fetched at once for ids. */
     ROUTER_RANDOM_BYTES = 640,

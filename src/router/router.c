@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "crypto/random.h"
 #include "lpx_reasons.h"
-#include "router/router_priv.h"
+#include "router/router_link.h"
 
 /* ---- construction ---- */
 
@@ -43,7 +43,8 @@ static lpx_err check_opts(const router_opts *opts, unsigned loop_count, router_q
     return LPX_SUCCESS;
 }
 
-static lpx_err make_shards(router *self, io_loop *const *loops, unsigned loop_count, router_tables *tables)
+static lpx_err make_shards(router *self, io_loop *const *loops, unsigned loop_count, router_tables *tables,
+                           lpx_note *note)
 {
     self->shard_count = loop_count;
     for (unsigned i = 0; i < loop_count; i++) {
@@ -51,6 +52,7 @@ static lpx_err make_shards(router *self, io_loop *const *loops, unsigned loop_co
         if (self->shards[i] == NULL) {
             return lpx_err_of(BASE_NO_MEMORY);
         }
+        LPX_TRY(router_links_open(self->shards[i], note));
     }
     return LPX_SUCCESS;
 }
@@ -62,7 +64,7 @@ static lpx_err fill_router(router *self, io_loop *const *loops, unsigned loop_co
     memcpy(&self->loader.seed, seed, sizeof seed);
     router_tables *tables = NULL;
     LPX_TRY(router_load_first(self, &tables, note));
-    lpx_err err = make_shards(self, loops, loop_count, tables);
+    lpx_err err = make_shards(self, loops, loop_count, tables, note);
     router_tables_unref(&tables);
     LPX_TRY(err);
     router_methods_init(self);
@@ -82,6 +84,13 @@ lpx_err router_new(const router_opts *opts, io_loop *const *loops, unsigned loop
     self->observers = opts->observers != NULL ? opts->observers : nobody;
     (void)snprintf(self->name, sizeof self->name, "%s", opts->name != NULL ? opts->name : "lpx");
     self->limits = limits;
+    if (opts->peers_file != NULL && opts->peers_file[0] != '\0') {
+        lpx_err read = router_peers_read(opts->peers_file, &self->peers, note);
+        if (lpx_failed(read)) {
+            free(self);
+            return read;
+        }
+    }
     self->max_message_bytes = limit_or(opts->max_message_bytes, ROUTER_PUBLISH_BYTES);
     lpx_err err = fill_router(self, loops, loop_count, note);
     if (lpx_failed(err)) {
@@ -96,6 +105,9 @@ lpx_err router_new(const router_opts *opts, io_loop *const *loops, unsigned loop
 void router_stop(router *self)
 {
     router_watch_stop(self);
+    for (unsigned i = 0; i < self->shard_count && self->shards[i] != NULL; i++) {
+        router_links_close(self->shards[i]);
+    }
 }
 
 void router_free(router **ref)
@@ -110,6 +122,7 @@ void router_free(router **ref)
     }
     router_tables_unref(&self->loader.loaded);
     router_tables_unref(&self->loader.sent);
+    router_peers_free(&self->peers);
     lpx_wipe(&self->id_key, sizeof self->id_key);
     free(self);
 }

@@ -30,6 +30,7 @@ typedef struct router_opts {
     uint32_t queue_bytes;
     int64_t queue_age_us;
     uint32_t max_message_bytes; /* of a request to publish; 0: ROUTER_PUBLISH_BYTES; at most ROUTER_MESSAGE_BYTES */
+    const char *peers_file;     /* other exchanges (README.md); NULL or empty: none */
     const traffic_observer *const *observers; /* who is told what happens, NULL-ended, borrowed until router_free; NULL:
                                                  nobody */
     router_join_opts joins;
@@ -43,14 +44,16 @@ typedef struct router_opts {
 LPX_RESULT router_new(const router_opts *opts, io_loop *const *loops, unsigned loop_count, router **out,
                       lpx_note *note);
 
-/** Stop following the change feed; streams go on until their connections end. @thread loops[0], or none runs */
+/** Stop following the change feed, close the links to other exchanges (let each loop take one more turn); streams go on
+ * until their connections end. @thread none runs */
 void router_stop(router *router);
 
 /** Free; clears the pointer; accepts NULL. After the loops have ended, the rpc servers are freed and the store is
  * closed. @thread any, alone */
 void router_free(router **router);
 
-/** The six methods of ForwarderData and HomeNetworkData; borrowed for the router's life; the same for every loop. */
+/** The methods of ForwarderData, HomeNetworkData and RouterData; borrowed for the router's life; the same for every
+ * loop. */
 const rpc_method *router_methods(const router *router, size_t *count);
 
 /** What became of a delivery report. */

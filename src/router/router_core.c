@@ -158,6 +158,16 @@ static lpx_err refuse(round *r, traffic_drop reason)
     return add_outcome(r->out, &r->outcome);
 }
 
+/* Another exchange has it. */
+static lpx_err hand_over(round *r, uint32_t peer)
+{
+    r->out->hand_over = (router_hand_over){.to = peer + 1, .home = r->outcome.home, .strip = r->strip};
+    r->outcome.route = TRAFFIC_ROUTE_PEER;
+    r->outcome.copies = 1;
+    r->outcome.delivered = true;
+    return add_outcome(r->out, &r->outcome);
+}
+
 static bool cluster_matches(const router_group *group, lpx_str cluster)
 {
     return group->cluster_len == 0 || cluster.len == 0 || lpx_str_equal(router_group_cluster(group), cluster);
@@ -267,6 +277,36 @@ static lpx_err route_home(const router_tables *tables, router_dir *dir, const cl
     return finish_round(r);
 }
 
+/* Peer for an uplink that no home network here has, never the one that it came from; ROUTER_NO_PEER: none.
+ * @param net_id set to the home network's as far as it is known */
+static uint32_t uplink_peer(const router_peer_routes *peers, const router_uplink *uplink, uint32_t *net_id)
+{
+    uint32_t peer = ROUTER_NO_PEER;
+    *net_id = 0;
+    if (uplink->kind == TRAFFIC_JOIN) {
+        peer = router_peer_for_join(peers, uplink->join_eui);
+    } else {
+        const router_peer_addrs *entry = router_peer_for_address(peers, uplink->dev_addr);
+        peer = entry != NULL ? entry->peer : ROUTER_NO_PEER;
+        *net_id = entry != NULL ? entry->net_id : 0;
+    }
+    return peer != ROUTER_NO_PEER && peer + 1 != uplink->came_by ? peer : ROUTER_NO_PEER;
+}
+
+/* Nobody here has it. */
+static lpx_err route_elsewhere(const router_tables *tables, const router_uplink *uplink, router_effects *out)
+{
+    const router_peer_routes *peers = router_tables_peers(tables);
+    uint32_t net_id = 0;
+    uint32_t peer = peers != NULL ? uplink_peer(peers, uplink, &net_id) : ROUTER_NO_PEER;
+    if (peer == ROUTER_NO_PEER) {
+        return add_no_route(out);
+    }
+    round r = {.uplink = uplink, .out = out, .outcome = {.home = {.net_id = net_id}, .route = TRAFFIC_ROUTE_PEER}};
+    traffic_drop reason;
+    return uplink_allowed(tables, &r, &reason) ? hand_over(&r, peer) : refuse(&r, reason);
+}
+
 /* How many owners from first on are of one member? */
 static uint32_t same_member(const router_tables *tables, uint32_t first, uint32_t end)
 {
@@ -283,7 +323,7 @@ static lpx_err route_data_uplink(const router_tables *tables, router_dir *dir, c
 {
     router_owners owners = router_tables_find(tables, uplink->dev_addr);
     if (owners.count == 0) {
-        return add_no_route(out);
+        return route_elsewhere(tables, uplink, out);
     }
     uint32_t end = owners.first + owners.count;
     for (uint32_t at = owners.first; at < end;) {
@@ -383,7 +423,7 @@ static lpx_err route_join_uplink(const router_tables *tables, router_dir *dir, c
         traffic_outcome outcome = {.route = TRAFFIC_ROUTE_LOOKUP, .drop = TRAFFIC_DROP_LOOKUP};
         LPX_TRY(add_outcome(out, &outcome));
     }
-    return out->outcome_count > 0 ? LPX_SUCCESS : add_no_route(out);
+    return out->outcome_count > 0 ? LPX_SUCCESS : route_elsewhere(tables, uplink, out);
 }
 
 lpx_err router_route_uplink(const router_tables *tables, router_dir *dir, const router_uplink *uplink,
@@ -415,6 +455,17 @@ static lpx_err give_forwarder(router_place *place, const router_downlink *downli
     return LPX_SUCCESS;
 }
 
+/* Peer for a downlink to a forwarder that is no member here, never the one that it came from. */
+static uint32_t downlink_peer(const router_tables *tables, const router_downlink *downlink)
+{
+    const router_peer_routes *peers = router_tables_peers(tables);
+    uint32_t net_id = downlink->forwarder.net_id, peer = ROUTER_NO_PEER;
+    if (peers != NULL && !router_tables_is_member(tables, net_id)) {
+        peer = downlink->heard_by > 0 ? downlink->heard_by - 1 : router_peer_for_forwarder(peers, net_id);
+    }
+    return peer != ROUTER_NO_PEER && peer + 1 != downlink->came_by ? peer : ROUTER_NO_PEER;
+}
+
 lpx_err router_route_downlink(const router_tables *tables, router_dir *dir, const router_downlink *downlink,
                               router_effects *out)
 {
@@ -434,5 +485,6 @@ lpx_err router_route_downlink(const router_tables *tables, router_dir *dir, cons
         traffic_member network = {.net_id = forwarder.net_id};
         LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, network), downlink, &r));
     }
-    return finish_round(&r);
+    uint32_t peer = r.outcome.copies == 0 ? downlink_peer(tables, downlink) : ROUTER_NO_PEER;
+    return peer != ROUTER_NO_PEER ? hand_over(&r, peer) : finish_round(&r);
 }

@@ -25,14 +25,23 @@ typedef struct router_downlink {
     traffic_kind kind;
     uint32_t dev_addr; /* TRAFFIC_DATA, and the next */
     uint32_t f_port;   /* 0 to 255; 0 also without FPort */
+    uint32_t came_by;  /* number of the peer that handed it over, plus 1; 0: it is from its home network */
+    uint32_t heard_by; /* number of the peer through which the forwarder was heard lately, plus 1; 0: none */
 } router_downlink;
 
 /** One copy for one subscription. */
 typedef struct router_delivery {
-    router_sub *sub;       /* borrowed from the directory */
+    router_sub *sub;       /* borrowed from the directory; NULL: what another exchange gets */
     traffic_endpoint home; /* as it stands in the routed message; text borrowed from tables, directory or message */
     uint8_t strip;         /* uplinks: ROUTER_STRIP_… */
 } router_delivery;
+
+/** The one copy for another exchange. */
+typedef struct router_hand_over {
+    uint32_t to; /* number of the peer, plus 1; 0: none */
+    traffic_endpoint home;
+    uint8_t strip;
+} router_hand_over;
 
 /** What is to be done about one message, and why. Copies for the same home network follow each other. */
 typedef struct router_effects {
@@ -41,6 +50,7 @@ typedef struct router_effects {
     size_t delivery_count, delivery_room;
     traffic_outcome *outcomes; /* one for each home network, or for the forwarder of a downlink; at least one */
     size_t outcome_count, outcome_room;
+    router_hand_over hand_over; /* of what nobody here has; its outcome counts one copy */
 } router_effects;
 
 /** Route one uplink.

@@ -43,6 +43,11 @@ io_loop *rpc_call_loop(const rpc_call *call)
     return call->loop;
 }
 
+const rpc_principal *rpc_call_principal(const rpc_call *call)
+{
+    return &call->who;
+}
+
 lpx_bytes rpc_call_raw(const rpc_call *call)
 {
     return call->raw;

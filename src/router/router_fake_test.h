@@ -11,6 +11,7 @@ struct rpc_call {
     bool replied, failed, streaming, ended;
     lpx_err err;
     lpx_note note;
+    rpc_principal who;
     lpx_bytes raw;   /* the request, if the test says so */
     lpx_bytes reply; /* encoded, in the arena */
     lpx_bytes *sent; /* messages of the stream; keep false: only counted */

@@ -48,6 +48,7 @@ typedef struct router_uplink {
     traffic_kind kind;
     uint64_t join_eui, dev_eui; /* TRAFFIC_JOIN, and homes */
     const router_home *homes;   /* each a different member; borrowed */
+    uint32_t came_by;           /* number of the peer that handed it over, plus 1; 0: it is from its forwarder */
     size_t home_count;
     bool lookup_failed; /* a Join Server did not say whose the device is */
     uint32_t dev_addr;  /* TRAFFIC_DATA, and those below */

@@ -169,6 +169,12 @@ static void set_put(router_seen_set *set, uint64_t key)
     set->count++;
 }
 
+bool router_seen_has(const router_seen *seen, uint64_t key)
+{
+    uint64_t stored = key != 0 ? key : 1;
+    return set_has(&seen->recent, stored) || set_has(&seen->older, stored);
+}
+
 /* Room for one more key, slots at most half full. */
 static bool set_grow(router_seen_set *set)
 {

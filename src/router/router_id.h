@@ -58,6 +58,8 @@ typedef struct router_seen {
 
 typedef enum router_seen_answer { ROUTER_SEEN_NEW, ROUTER_SEEN_AGAIN, ROUTER_SEEN_TOO_OLD } router_seen_answer;
 
+/** Is this key remembered? */
+bool router_seen_has(const router_seen *seen, uint64_t key);
 /** Start empty. Messages issued before now are too old: what was reported on them is not known. */
 void router_seen_init(router_seen *seen, lpx_utc now);
 /** Free. */

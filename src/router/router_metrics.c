@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "router/router_join.h"
-#include "router/router_priv.h"
+#include "router/router_link.h"
 
 /* ---- sums ---- */
 
@@ -321,5 +321,6 @@ void router_metrics(const router *self, lpx_buf *out)
     add_sums(self, out);
     add_groups(self, out);
     add_routes(self, out);
+    router_links_metrics(self, out);
     router_joins_metrics(self, out);
 }

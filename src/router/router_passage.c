@@ -3,6 +3,7 @@
 #include "codec/pb/pb.h"
 #include "crypto/random.h"
 #include "lpx_reasons.h"
+#include "router/router_link.h"
 #include "router/router_strip.h"
 #include "router/router_tell.h"
 
@@ -138,7 +139,13 @@ static lpx_err encode_uplink(router_passage *p, const router_delivery *d, router
     make_hops(p, &hop);
     routed.n_hops = p->hop_count + 1;
     routed.hops = hop.list;
-    return ok && hop.list != NULL ? make_copy(p, d->home, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
+    if (!ok || hop.list == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    Pb__Routing__V1__RouteUplinkMessageRequest request;
+    pb__routing__v1__route_uplink_message_request__init(&request);
+    request.message = &routed;
+    return make_copy(p, d->home, d->sub != NULL ? &routed.base : &request.base, out);
 }
 
 static lpx_err encode_downlink(router_passage *p, const router_delivery *d, router_copy **out)
@@ -163,7 +170,13 @@ static lpx_err encode_downlink(router_passage *p, const router_delivery *d, rout
     make_hops(p, &hop);
     routed.n_hops = p->hop_count + 1;
     routed.hops = hop.list;
-    return ok && hop.list != NULL ? make_copy(p, d->home, &routed.base, out) : lpx_err_of(BASE_NO_MEMORY);
+    if (!ok || hop.list == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    Pb__Routing__V1__RouteDownlinkMessageRequest request;
+    pb__routing__v1__route_downlink_message_request__init(&request);
+    request.message = &routed;
+    return make_copy(p, d->home, d->sub != NULL ? &routed.base : &request.base, out);
 }
 
 static bool same_copy(const router_delivery *a, const router_delivery *b)
@@ -185,6 +198,11 @@ static router_copy *find_copy(const router_passage *p, size_t index)
     return NULL;
 }
 
+static lpx_err encode(router_passage *p, const router_delivery *d, router_copy **out)
+{
+    return p->direction == TRAFFIC_UP ? encode_uplink(p, d, out) : encode_downlink(p, d, out);
+}
+
 static lpx_err encode_copy(router_passage *p, size_t index, lpx_note *note)
 {
     const router_delivery *d = &p->effects.deliveries[index];
@@ -193,8 +211,7 @@ static lpx_err encode_copy(router_passage *p, size_t index, lpx_note *note)
         p->copies[index] = router_copy_ref(known);
         return LPX_SUCCESS;
     }
-    LPX_TRY(p->direction == TRAFFIC_UP ? encode_uplink(p, d, &p->copies[index])
-                                       : encode_downlink(p, d, &p->copies[index]));
+    LPX_TRY(encode(p, d, &p->copies[index]));
     p->copy_bytes += router_copy_message(p->copies[index]).len;
     if (p->copy_bytes > ROUTER_COPY_BYTES) {
         return lpx_fail(note, ROUTER_TOO_LARGE,
@@ -215,7 +232,9 @@ static lpx_err encode_all(router_passage *p, lpx_note *note)
     for (size_t i = 0; i < count; i++) {
         LPX_TRY(encode_copy(p, i, note));
     }
-    return LPX_SUCCESS;
+    const router_hand_over *h = &p->effects.hand_over;
+    router_delivery to_peer = {.home = h->home, .strip = h->strip};
+    return h->to > 0 ? encode(p, &to_peer, &p->handed) : LPX_SUCCESS;
 }
 
 static void log_drop(const router_passage *p, const traffic_outcome *outcome)
@@ -262,14 +281,28 @@ static lpx_err tell(const router_passage *p)
     return LPX_SUCCESS;
 }
 
+/* A message of another exchange is given out here: reports on it count here. */
+static void remember(const router_passage *p)
+{
+    if (p->hop_count > 0 && p->effects.delivery_count > 0) {
+        router_copy_about about = {
+            .id = lpx_str_of(p->id), .direction = p->direction, .kind = p->kind, .forwarder = p->forwarder};
+        router_shard_remember(p->shard, router_foreign_key(p->shard->router, &about));
+    }
+}
+
 static lpx_err carry_out(router_passage *p)
 {
     LPX_TRY(tell(p)); /* before the copies go: they may be settled at once */
+    remember(p);
     router_shard_counts *counts = &p->shard->counts;
     router_counter_add(&counts->published[p->direction][p->kind], 1);
-    router_counter_add(&counts->routed[p->direction][p->kind], p->effects.delivery_count);
+    router_counter_add(&counts->routed[p->direction][p->kind], p->effects.delivery_count + (p->handed != NULL ? 1 : 0));
     for (size_t i = 0; i < p->effects.delivery_count; i++) {
         router_shard_deliver(p->shard, p->effects.deliveries[i].sub, p->copies[i]);
+    }
+    if (p->handed != NULL) {
+        router_links_send(p->shard, p->effects.hand_over.to - 1, p->handed);
     }
     for (size_t i = 0; i < p->effects.outcome_count; i++) {
         const traffic_outcome *outcome = &p->effects.outcomes[i];
@@ -292,7 +325,19 @@ static lpx_err finish(router_passage *p, lpx_note *note)
     for (size_t i = 0; p->copies != NULL && i < p->effects.delivery_count; i++) {
         router_copy_unref(&p->copies[i]);
     }
+    router_copy_unref(&p->handed);
     return err;
+}
+
+void router_passage_tell(router_passage *p, const traffic_outcome *outcome)
+{
+    traffic_outcome only = *outcome;
+    bool up = p->direction == TRAFFIC_UP;
+    p->kind = up ? p->up->kind : p->down->kind;
+    p->forwarder = up ? p->up->forwarder : p->down->forwarder;
+    p->effects = (router_effects){.arena = p->arena, .outcomes = &only, .outcome_count = 1};
+    (void)tell(p); /* without memory nobody hears of it */
+    p->effects = (router_effects){.arena = p->arena};
 }
 
 lpx_err router_passage_run(router_passage *p, lpx_note *note)

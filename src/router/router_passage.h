@@ -23,12 +23,16 @@ typedef struct router_passage {
     traffic_endpoint forwarder;
     router_effects effects;
     router_copy **copies; /* by delivery; several may be the same */
+    router_copy *handed;  /* for another exchange, or NULL */
     size_t copy_bytes;
 } router_passage;
 
 /** Give a new message its id and the name of the party that published it. direction, up or down, arena and shard are
  * set. @err BASE_NO_MEMORY, those of crypto_random */
 LPX_RESULT router_passage_name(router_passage *passage);
+
+/** Tell observers of a message that is not routed: one outcome. kind and forwarder are taken from what is looked at. */
+void router_passage_tell(router_passage *passage, const traffic_outcome *outcome);
 
 /** Route the message and give it out. A failed passage has delivered nothing, and nobody was told.
  * @err RESOURCE_EXHAUSTED: BASE_NO_MEMORY, ROUTER_TOO_LARGE */

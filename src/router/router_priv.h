@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "router/router.h"
 #include "router/router_check.h"
+#include "router/router_peers.h"
 #include "router/router_queue.h"
 #include "router/router_routes.h"
 
@@ -51,18 +52,21 @@ typedef struct router_batch_delivery {
 /** A report on a message whose reports another loop remembers. */
 typedef struct router_batch_report {
     router_copy *about; /* reference; a copy without bytes */
+    bool foreign;       /* the id is another exchange's: it counts when its message came here */
     bool failed;
     int error;
+    traffic_kind kind;
     uint64_t key;
     int64_t issued_ms;
 } router_batch_report;
 
 /** One thing of a batch. */
 typedef struct router_batch_item {
-    enum { ROUTER_ITEM_DELIVERY, ROUTER_ITEM_REPORT } kind;
+    enum { ROUTER_ITEM_DELIVERY, ROUTER_ITEM_REPORT, ROUTER_ITEM_FOREIGN } kind;
     union {
         router_batch_delivery delivery;
         router_batch_report report;
+        uint64_t foreign; /* key of a message that another exchange handed over */
     };
 } router_batch_item;
 
@@ -87,6 +91,8 @@ typedef struct router_joins {
     router_counter unregistered; /* answers that named a network which is no member */
 } router_joins;
 
+typedef struct router_link router_link; /* router_link.h */
+
 typedef struct router_shard {
     router *router;
     io_loop *loop;
@@ -94,7 +100,9 @@ typedef struct router_shard {
     router_tables *tables;
     router_dir *dir;
     router_seen seen;
-    lpx_list streams; /* of router_stream.node */
+    router_seen foreign;                  /* messages of other exchanges */
+    router_link *links[ROUTER_MAX_PEERS]; /* NULL: no such peer */
+    lpx_list streams;                     /* of router_stream.node */
     size_t queued_bytes;
     router_mail *outgoing[ROUTER_MAX_LOOPS]; /* batches of this turn */
     io_hook flush;
@@ -137,6 +145,7 @@ typedef struct router_loader {
 
 struct router {
     router_opts opts;
+    router_peers *peers;                      /* NULL: none */
     const traffic_observer *const *observers; /* NULL-ended; never NULL itself */
     char name[ROUTER_NAME_BYTES];
     router_queue_limits limits;
@@ -146,7 +155,7 @@ struct router {
     router_id_key id_key;
     router_loader loader;
     router_counter tables_loaded, tables_failed; /* loops[0] */
-    rpc_method methods[6];
+    rpc_method methods[8];
 };
 
 /* router_shard.c: mail and streams. */
@@ -164,6 +173,10 @@ LPX_RESULT router_shard_subscribe(router_shard *shard, rpc_call *call, router_su
 void router_shard_deliver(router_shard *shard, router_sub *sub, router_copy *copy);
 /** Count a report of processing where reports on its message are remembered; takes its reference. */
 void router_shard_report(router_shard *shard, const router_batch_report *report);
+/** Key of a message of another exchange; those of both kinds differ in the last bit, set for data. */
+uint64_t router_foreign_key(const router *router, const router_copy_about *about);
+/** A message of another exchange was given out here: reports on it count. */
+void router_shard_remember(router_shard *shard, uint64_t foreign_key);
 /** Send new tables to all shards (takes no reference). @thread any shard's loop */
 void router_send_tables(router *router, router_tables *tables);
 
@@ -180,3 +193,12 @@ void router_watch_stop(router *router);
 
 /** Fill in the table of methods. */
 void router_methods_init(router *router);
+
+/* router_peer_rpc.c */
+
+/** Number of the peer through which a forwarder that is no member here was heard lately, plus 1; 0: none. */
+uint32_t router_heard_by(router_shard *shard, traffic_endpoint forwarder);
+/** RouteUplink and RouteDownlink. */
+void router_peer_route_uplink(rpc_call *call, const ProtobufCMessage *message, void *service);
+/** As router_peer_route_uplink. */
+void router_peer_route_downlink(rpc_call *call, const ProtobufCMessage *message, void *service);

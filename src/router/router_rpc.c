@@ -1,4 +1,4 @@
-/* The six methods of the data plane: check, pass on, answer. */
+/* The methods of members: check, pass on, answer. */
 #include "google_protobuf_empty.pb-c.h"
 #include "lpx_reasons.h"
 #include "router/router_join.h"
@@ -64,6 +64,7 @@ static lpx_err pass_downlink(router_shard *shard, rpc_call *call,
     router_downlink downlink;
     LPX_TRY(check_size(shard, call, note));
     LPX_TRY(router_check_downlink(request, &downlink, note));
+    downlink.heard_by = router_heard_by(shard, downlink.forwarder);
     *p = (router_passage){.shard = shard,
                           .arena = rpc_call_arena(call),
                           .direction = TRAFFIC_DOWN,
@@ -130,9 +131,15 @@ static void count_report(router_shard *shard, const router_report *report)
         .home = traffic_member_of(report->home),
     };
     router_id id;
-    if (!router_id_check(&shard->router->id_key, report->id, &claim, &id)) {
+    bool foreign = !router_id_check(&shard->router->id_key, report->id, &claim, &id);
+    if (foreign && shard->router->peers == NULL) {
         router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_UNKNOWN], 1);
         return;
+    }
+    if (foreign) { /* of another exchange, perhaps: who remembers its messages decides */
+        id = (router_id){.issued_ms = io_loop_now(shard->loop).utc.us / 1000,
+                         .kind = TRAFFIC_DATA,
+                         .hash = router_hash_text(shard->router->loader.seed, report->id)};
     }
     if (!report->processed) {
         router_counter_add(&shard->counts.reports[report->direction][ROUTER_REPORT_PROGRESS], 1);
@@ -147,6 +154,8 @@ static void count_report(router_shard *shard, const router_report *report)
     };
     router_batch_report one = {
         .about = router_copy_new(&about, (lpx_bytes){NULL, 0}),
+        .foreign = foreign,
+        .kind = id.kind,
         .failed = report->failed,
         .error = report->error,
         .key = router_hash_member(id.hash, claim.home),
@@ -193,6 +202,7 @@ static void report_downlink(rpc_call *call, const ProtobufCMessage *message, voi
 /* ---- the table ---- */
 
 #define FORWARDER "/org.packetbroker.routing.v1.ForwarderData/"
+#define PEER "/org.packetbroker.routing.v1.RouterData/"
 #define HOME_NETWORK "/org.packetbroker.routing.v1.HomeNetworkData/"
 
 void router_methods_init(router *self)
@@ -209,6 +219,10 @@ void router_methods_init(router *self)
          &pb__routing__v1__publish_downlink_message_response__descriptor, RPC_LOOP, NULL, publish_downlink, NULL},
         {HOME_NETWORK "Subscribe", &pb__routing__v1__subscribe_home_network_request__descriptor,
          &pb__v3__routed_uplink_message__descriptor, RPC_STREAM, NULL, subscribe_home_network, NULL},
+        {PEER "RouteUplink", &pb__routing__v1__route_uplink_message_request__descriptor,
+         &pb__routing__v1__route_message_response__descriptor, RPC_LOOP, NULL, router_peer_route_uplink, NULL},
+        {PEER "RouteDownlink", &pb__routing__v1__route_downlink_message_request__descriptor,
+         &pb__routing__v1__route_message_response__descriptor, RPC_LOOP, NULL, router_peer_route_downlink, NULL},
         {HOME_NETWORK "ReportUplinkMessageDeliveryState",
          &pb__routing__v1__uplink_message_delivery_state_change_request__descriptor,
          &google__protobuf__empty__descriptor, RPC_LOOP, NULL, report_uplink, NULL},

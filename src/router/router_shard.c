@@ -4,6 +4,8 @@
 #include "base/assert.h"
 #include "lpx_reasons.h"
 #include "router/router_join.h"
+#include "router/router_link.h"
+#include "router/router_map.h"
 #include "router/router_tell.h"
 
 /* ---- letters ---- */
@@ -17,6 +19,8 @@ static void item_fini(router_batch_item *item)
         break;
     case ROUTER_ITEM_REPORT:
         router_copy_unref(&item->report.about);
+        break;
+    case ROUTER_ITEM_FOREIGN:
         break;
     }
 }
@@ -176,9 +180,38 @@ static router_mail *inbox_take(router_shard *shard)
     return oldest;
 }
 
-static void count_report(router_shard *shard, const router_batch_report *report)
+/* ---- messages of other exchanges ---- */
+
+uint64_t router_foreign_key(const router *self, const router_copy_about *about)
+{
+    uint64_t seed =
+        router_hash_member(self->loader.seed + (uint64_t)about->direction, traffic_member_of(about->forwarder));
+    return (router_hash_text(seed, about->id) & ~UINT64_C(1)) | (about->kind == TRAFFIC_DATA ? 1 : 0);
+}
+
+static void remember_foreign(router_shard *shard, uint64_t key)
+{
+    lpx_utc now = io_loop_now(shard->loop).utc;
+    (void)router_seen_add(&shard->foreign, key, now.us / 1000, now);
+}
+
+/* Did another exchange hand this message over here? The kind is the message's, not the report's to say. */
+static bool knows_foreign(const router_shard *shard, router_batch_report *report)
+{
+    router_copy_about about = *router_copy_get_about(report->about);
+    about.kind = TRAFFIC_JOIN;
+    uint64_t join = router_foreign_key(shard->router, &about);
+    report->kind = router_seen_has(&shard->foreign, join) ? TRAFFIC_JOIN : TRAFFIC_DATA;
+    return report->kind == TRAFFIC_JOIN || router_seen_has(&shard->foreign, join | 1);
+}
+
+static void count_report(router_shard *shard, router_batch_report *report)
 {
     const router_copy_about *about = router_copy_get_about(report->about);
+    if (report->foreign && !knows_foreign(shard, report)) {
+        router_counter_add(&shard->counts.reports[about->direction][ROUTER_REPORT_UNKNOWN], 1);
+        return;
+    }
     router_report_outcome outcome = ROUTER_REPORT_LATE;
     switch (router_seen_add(&shard->seen, report->key, report->issued_ms, io_loop_now(shard->loop).utc)) {
     case ROUTER_SEEN_NEW:
@@ -207,6 +240,9 @@ static void run_batch(router_shard *shard, router_mail *mail)
             break;
         case ROUTER_ITEM_REPORT:
             count_report(shard, &item->report);
+            break;
+        case ROUTER_ITEM_FOREIGN:
+            remember_foreign(shard, item->foreign);
             break;
         }
     }
@@ -324,7 +360,9 @@ void router_shard_deliver(router_shard *shard, router_sub *sub, router_copy *cop
 void router_shard_report(router_shard *shard, const router_batch_report *report)
 {
     router_batch_report taken = *report;
-    unsigned to = (unsigned)(taken.key % shard->router->shard_count);
+    const router_copy_about *named = router_copy_get_about(taken.about);
+    uint64_t place = taken.foreign ? router_foreign_key(shard->router, named) >> 1 : taken.key;
+    unsigned to = (unsigned)(place % shard->router->shard_count);
     if (to == shard->index) {
         count_report(shard, &taken);
         router_copy_unref(&taken.about);
@@ -339,6 +377,20 @@ void router_shard_report(router_shard *shard, const router_batch_report *report)
     }
     item->kind = ROUTER_ITEM_REPORT;
     item->report = taken;
+}
+
+void router_shard_remember(router_shard *shard, uint64_t key)
+{
+    unsigned to = (unsigned)((key >> 1) % shard->router->shard_count);
+    if (to == shard->index) {
+        remember_foreign(shard, key);
+        return;
+    }
+    router_batch_item *item = batch_item(shard, to, 0);
+    if (item != NULL) { /* else reports on it will not count */
+        item->kind = ROUTER_ITEM_FOREIGN;
+        item->foreign = key;
+    }
 }
 
 /* ---- subscriptions and tables ---- */
@@ -451,6 +503,7 @@ router_shard *router_shard_new(router *self, io_loop *loop, unsigned index, rout
     lpx_list_init(&shard->flush.node);
     lpx_buf_init(&shard->scratch, ROUTER_MESSAGE_BYTES);
     router_seen_init(&shard->seen, now);
+    router_seen_init(&shard->foreign, (lpx_utc){0});
     router_joins_init(shard);
     return shard;
 }
@@ -478,6 +531,8 @@ void router_shard_free(router_shard **ref)
     router_tables_unref(&shard->tables);
     router_joins_free(shard);
     router_seen_fini(&shard->seen);
+    router_seen_fini(&shard->foreign);
+    router_links_free(shard);
     router_routes_fini(&shard->routes);
     lpx_buf_fini(&shard->scratch);
     free(shard);

@@ -19,6 +19,8 @@ typedef struct reading {
     size_t block_count, block_room;
     size_t delegation_count, delegation_room;
     size_t policy_count, policy_room;
+    uint32_t *members;
+    size_t member_count, member_room;
     router_settings_row *settings;
     router_party_row *parties;
     size_t settings_count, settings_room;
@@ -118,6 +120,17 @@ static lpx_err read_policy(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
+static lpx_err read_member(reading *r, store_rows *rows)
+{
+    void *list = r->members;
+    if (r->member_count >= ROUTER_MAX_MEMBERS || !grow(&list, r->member_count, &r->member_room, sizeof *r->members)) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    r->members = list;
+    r->members[r->member_count++] = (uint32_t)store_col_int(rows, 0);
+    return LPX_SUCCESS;
+}
+
 static lpx_err read_settings(reading *r, store_rows *rows)
 {
     void *list = r->settings;
@@ -181,6 +194,7 @@ static lpx_err read_everything(store_tx *tx, reading *r)
                      r, read_block));
     LPX_TRY(read_all(tx, "SELECT net_id, delegated_net_id FROM networks WHERE delegated_net_id IS NOT NULL", r,
                      read_delegation));
+    LPX_TRY(read_all(tx, "SELECT net_id FROM networks", r, read_member));
     LPX_TRY(read_all(tx,
                      "SELECT home_network_net_id, home_network_tenant_id, max_copies, copies_window "
                      "FROM home_network_settings",
@@ -202,6 +216,7 @@ static void reading_fini(reading *r)
     free(r->delegations);
     free(r->policies);
     free(r->settings);
+    free(r->members);
     free(r->parties);
     lpx_arena_fini(&r->text);
 }
@@ -231,6 +246,9 @@ static lpx_err load_work(store_tx *tx, store_job *job)
             .delegation_count = r.delegation_count,
             .policies = r.policies,
             .policy_count = r.policy_count,
+            .members = r.members,
+            .member_count = r.member_count,
+            .peers = self->peers != NULL ? &self->peers->routes : NULL,
             .settings = r.settings,
             .settings_count = r.settings_count,
             .parties = r.parties,

@@ -48,6 +48,10 @@ struct router_tables {
     uint32_t default_count;
     router_map policy_map;
 
+    uint32_t *registered; /* NetIDs, in order */
+    size_t registered_count;
+    const router_peer_routes *peers;
+
     router_settings *settings;
     uint32_t settings_count;
     traffic_endpoint *parties;  /* of all settings */
@@ -246,6 +250,24 @@ static bool add_settings(router_tables *tables, const router_rows *rows)
     return ok && add_parties(tables, rows);
 }
 
+/* ---- members ---- */
+
+static int compare_net_ids(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static void add_registered(router_tables *tables, const router_rows *rows)
+{
+    if (rows->member_count > 0) {
+        memcpy(tables->registered, rows->members, rows->member_count * sizeof *rows->members);
+        qsort(tables->registered, rows->member_count, sizeof *tables->registered, compare_net_ids);
+    }
+    tables->registered_count = rows->member_count;
+    tables->peers = rows->peers;
+}
+
 /* ---- routes ---- */
 
 static int compare_delegations(const void *a, const void *b)
@@ -397,6 +419,7 @@ static bool reserve(router_tables *tables, const router_rows *rows)
     tables->defaults = calloc(members, sizeof *tables->defaults);
     tables->has_default = calloc(members, sizeof *tables->has_default);
     tables->policies = calloc(rows->policy_count + 1, sizeof *tables->policies);
+    tables->registered = calloc(rows->member_count + 1, sizeof *tables->registered);
     tables->settings = calloc(rows->settings_count + 1, sizeof *tables->settings);
     tables->parties = calloc(rows->party_count + 1, sizeof *tables->parties);
     tables->settings_numbers = malloc(members * sizeof *tables->settings_numbers);
@@ -407,8 +430,9 @@ static bool reserve(router_tables *tables, const router_rows *rows)
     }
     return tables->members != NULL && tables->clusters != NULL && tables->defaults != NULL &&
            tables->has_default != NULL && tables->policies != NULL && tables->settings != NULL &&
-           tables->parties != NULL && tables->settings_numbers != NULL && tables->owners != NULL &&
-           tables->sets != NULL && router_map_reserve(&tables->policy_map, (uint32_t)rows->policy_count + 1);
+           tables->registered != NULL && tables->parties != NULL && tables->settings_numbers != NULL &&
+           tables->owners != NULL && tables->sets != NULL &&
+           router_map_reserve(&tables->policy_map, (uint32_t)rows->policy_count + 1);
 }
 
 /* Give back what reserve took for the worst case; a failing realloc leaves the larger block. */
@@ -452,6 +476,7 @@ router_tables *router_tables_new(const router_rows *rows)
         router_tables_unref(&tables);
         return NULL;
     }
+    add_registered(tables, rows);
     shrink_all(tables);
     return tables;
 }
@@ -483,6 +508,7 @@ void router_tables_unref(router_tables **ref)
     free(tables->has_default);
     free(tables->policies);
     free(tables->settings);
+    free(tables->registered);
     free(tables->parties);
     free(tables->settings_numbers);
     free(tables->owners);
@@ -567,6 +593,16 @@ void router_tables_give_joins(router_tables *tables, router_join_table *joins)
 const router_join_table *router_tables_joins(const router_tables *tables)
 {
     return tables->joins;
+}
+
+bool router_tables_is_member(const router_tables *tables, uint32_t net_id)
+{
+    return bsearch(&net_id, tables->registered, tables->registered_count, sizeof net_id, compare_net_ids) != NULL;
+}
+
+const router_peer_routes *router_tables_peers(const router_tables *tables)
+{
+    return tables->peers;
 }
 
 bool router_tables_loopback(const router_tables *tables)

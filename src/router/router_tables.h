@@ -10,6 +10,7 @@
  * the forwarder's network, else the setting. A forwarder's tenant does not inherit its network's policies toward
  * single home networks. */
 #pragma once
+#include "router/router_peer_routes.h"
 #include "router/router_settings.h"
 
 /** What a policy allows uplinks. */
@@ -79,6 +80,9 @@ typedef struct router_rows {
     size_t settings_count;
     const router_party_row *parties;
     size_t party_count;
+    const uint32_t *members; /* NetIDs that are registered here */
+    size_t member_count;
+    const router_peer_routes *peers;      /* borrowed for the snapshot's life; NULL: none */
     const struct router_tables *previous; /* what was counted by its meters counts on; NULL: nothing was */
     bool default_open;                    /* no policy anywhere: all flags on, else off */
     bool loopback;                        /* own traffic may come back */
@@ -118,6 +122,10 @@ const router_settings *router_tables_settings(const router_tables *tables, traff
 void router_tables_give_joins(router_tables *tables, router_join_table *joins);
 /** The Join Servers; NULL: there are none. Valid while the snapshot is held. */
 const router_join_table *router_tables_joins(const router_tables *tables);
+/** Is this network registered here? */
+bool router_tables_is_member(const router_tables *tables, uint32_t net_id);
+/** What other exchanges get; NULL: there are none. */
+const router_peer_routes *router_tables_peers(const router_tables *tables);
 /** May own traffic come back? */
 bool router_tables_loopback(const router_tables *tables);
 /** Number of DevAddr blocks (equal ones of one owner count once) and of policies. */

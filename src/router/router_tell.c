@@ -47,7 +47,7 @@ void router_tell_reported(const router_shard *shard, const router_copy_about *ab
         .time = io_loop_now(shard->loop).utc,
         .id = about->id,
         .direction = about->direction,
-        .kind = about->kind,
+        .kind = report->kind,
         .forwarder = about->forwarder,
         .home = about->home,
         .failed = report->failed,
