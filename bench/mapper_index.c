@@ -1,6 +1,6 @@
 /* Distance queries over a million gateways in the mapper's index, answers made as JSON, beside a look at all of them.
- * Half of the gateways stand in 500 cities, the largest with a tenth of them; the rest anywhere. Prints one figure per
- * line: name value. */
+ * Half of the gateways stand in 500 cities, one of them with 10,000 more; the rest anywhere; degrees have six decimals.
+ * Prints one figure per line: name value. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +43,11 @@ static double resident_mib(void)
     return got == 1 ? (double)pages * 4096 / (1 << 20) : 0;
 }
 
+static double six_decimals(double degrees)
+{
+    return round(degrees * 1e6) / 1e6;
+}
+
 static void make_places(void)
 {
     for (unsigned i = 0; i < CITIES; i++) {
@@ -50,15 +55,14 @@ static void make_places(void)
     }
     for (unsigned i = 0; i < GATEWAYS; i++) {
         if (i % 2 == 0) {
-            places[i] = (place){fraction() * 130 - 60, fraction() * 360 - 180};
+            places[i] = (place){six_decimals(fraction() * 130 - 60), six_decimals(fraction() * 360 - 180)};
             continue;
         }
-        double share = fraction();
-        const place *city = &cities[i % 10 < 2 ? 0 : (unsigned)(share * share * CITIES)];
+        const place *city = &cities[i % 100 == 1 ? 0 : test_random_below(&source, CITIES)];
         double away = 0.2 * fraction() * fraction(); /* degrees: the middle is densest */
         double angle = 2 * M_PI * fraction();
-        places[i] = (place){city->latitude + away * sin(angle),
-                            city->longitude + away * cos(angle) / cos(city->latitude * M_PI / 180)};
+        places[i] = (place){six_decimals(city->latitude + away * sin(angle)),
+                            six_decimals(city->longitude + away * cos(angle) / cos(city->latitude * M_PI / 180))};
     }
 }
 

@@ -4,7 +4,7 @@
 /* clang-format off */
 static const conf_option general[] = {
     {.name = "data.dir", .type = CONF_STR, .arg = "DIR", .help = "data folder: database, own CA, certificates (default: /var/lib/lpx for root, else ~/.local/share/lpx)"},
-    {.name = "roles", .type = CONF_LIST, .def = "iam,control,router", .min = 1, .max = 3, .words = "iam|control|router", .help = "parts of the exchange that this process runs"},
+    {.name = "roles", .type = CONF_LIST, .def = "iam,control,router,mapper", .min = 1, .max = 4, .words = "iam|control|router|mapper", .help = "parts of the exchange that this process runs"},
     {.name = "server.loops", .type = CONF_INT, .def = "0", .min = 0, .max = 64, .help = "event loops, one thread each; 0: one per processor, at most 4"},
     {.name = "server.drain", .type = CONF_DURATION, .def = "10s", .min = 0, .max = INT64_C(600000000), .reloadable = true, .help = "how long open calls may go on after SIGTERM"},
     {.name = "log.level", .type = CONF_WORD, .def = "info", .words = "debug|info|warn|error", .reloadable = true, .help = "least level that is logged"},
@@ -47,16 +47,22 @@ static const conf_option routing[] = {
     {.name = "router.queue-messages", .type = CONF_INT, .def = "4096", .min = 1, .max = 1000000, .help = "messages that wait for one slow subscriber; then the oldest goes"},
     {.name = "router.queue-bytes", .type = CONF_SIZE, .def = "8MiB", .min = 65536, .max = INT64_C(1073741824), .help = "bytes that wait for one slow subscriber"},
     {.name = "router.queue-age", .type = CONF_DURATION, .def = "30s", .min = 100000, .max = INT64_C(3600000000), .help = "how long a message waits for a slow subscriber"},
+    {.name = "trace.messages", .type = CONF_INT, .def = "20000", .min = 0, .max = 100000000, .help = "messages whose way is remembered for lpx trace, 768 bytes each; 0: none"},
+    {.name = "trace.age", .type = CONF_DURATION, .def = "15m", .min = 1000000, .max = INT64_C(86400000000), .help = "how long the way of a message can be asked for"},
     {.name = "router.sender-net-id", .type = CONF_STR, .def = "000000", .arg = "NETID", .help = "who asks Join Servers, where neither a token nor credentials of the forwarder's network say so"},
     {.name = "router.sender-ns-id", .type = CONF_STR, .arg = "EUI64", .help = "NSID of this exchange; Join Servers that speak Backend Interfaces 1.1 are not asked without"},
     {.name = "router.lookup-timeout", .type = CONF_DURATION, .def = "2s", .min = 100000, .max = INT64_C(60000000), .help = "how long a Join Server may take to say whose a device is"},
     {.name = "router.lookup-keep", .type = CONF_DURATION, .def = "10m", .min = 1000, .max = INT64_C(86400000000), .help = "how long its answer is remembered"},
     {.name = "router.lookup-keep-unknown", .type = CONF_DURATION, .def = "30s", .min = 1000, .max = INT64_C(86400000000), .help = "how long it is remembered that it does not know a device"},
-    {.name = "trace.messages", .type = CONF_INT, .def = "20000", .min = 0, .max = 100000000, .help = "messages whose way is remembered for lpx trace, 768 bytes each; 0: none"},
-    {.name = "trace.age", .type = CONF_DURATION, .def = "15m", .min = 1000000, .max = INT64_C(86400000000), .help = "how long the way of a message can be asked for"},
 };
 static const conf_option reports[] = {
     {.name = "reports.keep", .type = CONF_DURATION, .def = "400d", .min = INT64_C(86400000000), .max = INT64_C(315360000000000), .help = "how long daily counters of routed messages are kept"},
+};
+static const conf_option mapping[] = {
+    {.name = "mapper.url", .type = CONF_STR, .arg = "URL", .help = "where the map is reached, for its OpenAPI document (default: iam.issuer)"},
+    {.name = "mapper.keep", .type = CONF_DURATION, .def = "30d", .min = 1000000, .max = INT64_C(315360000000000), .help = "how long a gateway stays on the map that its forwarder does not tell of"},
+    {.name = "mapper.max-gateways", .type = CONF_INT, .def = "250000", .min = 1, .max = 4194304, .help = "gateways of one network"},
+    {.name = "mapper.requests-per-minute", .type = CONF_INT, .def = "120", .min = 0, .max = 1000000, .help = "requests of the map that one address or key may make; 0: no limit"},
 };
 /* clang-format on */
 
@@ -71,8 +77,9 @@ static const conf_table storage_table = TABLE("Storage", storage);
 static const conf_table iam_table = TABLE("Identity and access", iam);
 static const conf_table routing_table = TABLE("Routing", routing);
 static const conf_table reports_table = TABLE("Reports", reports);
-static const conf_table *const tables[] = {&general_table, &listen_table,  &storage_table,
-                                           &iam_table,     &routing_table, &reports_table};
+static const conf_table mapping_table = TABLE("Map of gateways", mapping);
+static const conf_table *const tables[] = {&general_table, &listen_table,  &storage_table, &iam_table,
+                                           &routing_table, &reports_table, &mapping_table};
 
 const conf_table *const *lpxd_tables(size_t *count)
 {

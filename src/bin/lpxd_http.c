@@ -92,7 +92,8 @@ static lpx_err add_json(lpxd *app, http1_server *server)
 {
     rpc_http_opts opts;
     opts.allowed_origin_count = conf_list(app->conf, "http.cors-origins", &opts.allowed_origins);
-    return rpc_http_new(app->shards[0].rpc, server, &opts, &app->json);
+    LPX_TRY(rpc_http_new(app->shards[0].rpc, server, &opts, &app->json));
+    return app->mapper != NULL ? mapper_serve(app->mapper, app->json, server) : LPX_SUCCESS;
 }
 
 lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
@@ -105,8 +106,8 @@ lpx_err lpxd_http_start(lpxd *app, lpx_note *note)
     };
     return lpxd_http_serve(app,
                            &(lpxd_http_opts){.setting = "http.listen",
-                                             .protocol = "https",
                                              .behind = "http.proxy-listen",
+                                             .protocol = "https",
                                              .tls = app->http_tls,
                                              .server = &opts,
                                              .routes = routes,

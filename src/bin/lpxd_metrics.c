@@ -56,6 +56,13 @@ static void feed_metrics(const lpxd *app, lpx_buf *text)
     }
 }
 
+static void map_metrics(const lpxd *app, lpx_buf *text)
+{
+    if (app->mapper != NULL) {
+        mapper_metrics(app->mapper, text);
+    }
+}
+
 static void proxy_metrics(const lpxd *app, lpx_buf *text)
 {
     if (app->gate == NULL) {
@@ -80,6 +87,7 @@ static metrics_fn *const metrics[] = {
     report_metrics,
     message_metrics,
     feed_metrics,
+    map_metrics,
     proxy_metrics,
 };
 

@@ -5,6 +5,7 @@
 #include "iam/iam.h"
 #include "io/signal.h"
 #include "io/thread.h"
+#include "mapper/mapper.h"
 #include "reporting/reporting.h"
 #include "router/router.h"
 #include "rpc/health.h"
@@ -42,28 +43,29 @@ struct lpxd {
     reporting *reporting;
     trace *trace;
     control_feed *feed;
+    mapper *mapper;
     const traffic_observer *observers[4]; /* of the router, NULL-ended */
     io_tls *grpc_tls, *http_tls;
-    http1_server *http, *metrics;
-    rpc_http *json; /* on http */
     io_tls *mutual_tls;  /* gRPC where a certificate must be shown; NULL: no such listener */
     io_proxy_gate *gate; /* load balancers; NULL: none */
     crypto_ca *ca;       /* own CA; NULL: its key is not here */
+    http1_server *http, *metrics;
+    rpc_http *json; /* on http */
     io_signals *signals;
     lpxd_shard shards[LPXD_MAX_LOOPS];
     unsigned shard_count;
     unsigned draining; /* shards and servers that still have calls */
     bool serving, stopping;
-    int64_t drain_us;                       /* set before the shards are told to drain */
+    int64_t drain_us;                        /* set before the shards are told to drain */
     uint16_t grpc_ports[LPXD_GRPC_KINDS][8]; /* as chosen by the first loop, by position in the setting */
 };
 
 /** What one HTTP server is made from. */
 typedef struct lpxd_http_opts {
     const char *setting;  /* list of addresses */
+    const char *behind;   /* the same, behind load balancers, plaintext; NULL: none */
     const char *protocol; /* for the log */
     io_tls *tls;          /* NULL: plaintext */
-    const char *behind;   /* the same, behind load balancers, plaintext; NULL: none */
     const http1_server_opts *server;
     const http1_route *routes;
     size_t route_count;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,13 +24,6 @@ static bool has_role(const lpxd *app, const char *role)
     return false;
 }
 
-static lpx_utc wall_clock(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (lpx_utc){(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000};
-}
-
 static void log_store(void *ctx, const char *text)
 {
     (void)ctx;
@@ -49,7 +41,7 @@ static lpx_err open_store(lpxd *app, lpx_note *note)
 static lpx_err ensure_admin(lpxd *app, lpx_note *note)
 {
     char password[IAM_PASSWORD_BYTES];
-    LPX_TRY(iam_admin_ensure(app->store, wall_clock(), password));
+    LPX_TRY(iam_admin_ensure(app->store, io_wall_clock(), password));
     if (password[0] == '\0') {
         return LPX_SUCCESS;
     }
@@ -82,7 +74,7 @@ static lpx_err start_iam(lpxd *app, lpx_note *note)
                      .anonymous_per_hour = per_minute * 60,
                      .anonymous_burst = per_minute,
                      .ca = app->ca};
-    return iam_new(app->store, &opts, wall_clock(), &app->iam, note);
+    return iam_new(app->store, &opts, io_wall_clock(), &app->iam, note);
 }
 
 static lpx_err start_loops(lpxd *app, lpx_note *note)
@@ -140,6 +132,21 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
     return router_new(&opts, loops, app->shard_count, &app->router, note);
 }
 
+static lpx_err start_mapper(lpxd *app, lpx_note *note)
+{
+    char token_url[1024];
+    const char *issuer = conf_str(app->conf, "iam.issuer").ptr;
+    const char *url = conf_str(app->conf, "mapper.url").ptr;
+    (void)snprintf(token_url, sizeof token_url, "%s/token", issuer);
+    mapper_opts opts = {.store = app->store,
+                        .url = url != NULL && url[0] != '\0' ? url : issuer,
+                        .token_url = token_url,
+                        .keep_us = conf_duration_us(app->conf, "mapper.keep"),
+                        .max_gateways = (uint32_t)conf_int(app->conf, "mapper.max-gateways"),
+                        .requests_per_minute = (uint32_t)conf_int(app->conf, "mapper.requests-per-minute")};
+    return mapper_new(&opts, app->shards[0].loop, &app->mapper, note);
+}
+
 static lpx_err start_feed(lpxd *app)
 {
     io_loop *loops[LPXD_MAX_LOOPS];
@@ -171,6 +178,11 @@ static lpx_err add_methods(lpxd *app, rpc_server *rpc, lpx_note *note)
         count = trace_methods(app->trace, &methods);
         LPX_TRY(rpc_server_add(rpc, methods, count, note));
     }
+    if (app->mapper != NULL) {
+        size_t count;
+        methods = mapper_methods(app->mapper, &count);
+        LPX_TRY(rpc_server_add(rpc, methods, count, note));
+    }
     return LPX_SUCCESS;
 }
 
@@ -192,8 +204,12 @@ static void cert_used(void *ctx, io_loop *loop, const char *fingerprint, lpx_utc
 static lpx_err start_shard(lpxd *app, lpxd_shard *shard, lpx_note *note)
 {
     grpc_server_opts grpc = {.max_connections = (uint32_t)conf_int(app->conf, "grpc.max-connections")};
-    rpc_server_opts opts = {
-        .loop = shard->loop, .store = app->store, .password_workers = app->password_workers, .grpc = &grpc, .cert_used = cert_used, .cert_used_ctx = app};
+    rpc_server_opts opts = {.loop = shard->loop,
+                            .store = app->store,
+                            .password_workers = app->password_workers,
+                            .grpc = &grpc,
+                            .cert_used = cert_used,
+                            .cert_used_ctx = app};
     LPX_TRY(rpc_server_new(&opts, &shard->rpc));
     LPX_TRY(rpc_health_new(shard->rpc, &shard->health, note));
     LPX_TRY(rpc_reflect_new(shard->rpc, &shard->reflect, note));
@@ -359,6 +375,7 @@ static lpx_err start(lpxd *app, lpx_note *note)
     LPX_TRY(lpxd_home_prepare(app->conf, &app->home, note));
     LPX_TRY(open_store(app, note));
     LPX_TRY(ensure_admin(app, note));
+    lpxd_ca_load(app);
     LPX_TRY(start_iam(app, note));
     LPX_TRY(start_loops(app, note));
     app->password_workers = io_workers_new(1, 64);
@@ -371,6 +388,9 @@ static lpx_err start(lpxd *app, lpx_note *note)
     if (has_role(app, "router")) {
         LPX_TRY(start_router(app, note));
     }
+    if (has_role(app, "mapper")) {
+        LPX_TRY(start_mapper(app, note));
+    }
     LPX_TRY(lpxd_tls_start(app, note));
     for (unsigned i = 0; i < app->shard_count; i++) {
         LPX_TRY(start_shard(app, &app->shards[i], note));
@@ -381,7 +401,6 @@ static lpx_err start(lpxd *app, lpx_note *note)
     }
     LPX_TRY(lpxd_http_start(app, note));
     LPX_TRY(lpxd_metrics_start(app, note));
-    lpxd_ca_load(app);
     LPX_TRY(io_signals_on(app->shards[0].loop, numbers, 3, on_signal, app, &app->signals));
     LPX_TRY(iam_start(app->iam, app->shards[0].loop, lpxd_share_snapshot, app));
     for (unsigned i = 1; i < app->shard_count; i++) {
@@ -414,6 +433,9 @@ static void finish(lpxd *app)
     }
     stop_reporting(app);
     control_feed_stop(app->feed);
+    if (app->mapper != NULL) {
+        mapper_stop(app->mapper);
+    }
     io_workers_free(&app->password_workers);
     store_close(&app->store); /* finishes queued work; the answers wait on the loops */
     for (unsigned i = 0; i < app->shard_count; i++) {
@@ -430,6 +452,7 @@ static void finish(lpxd *app)
         rpc_health_free(&app->shards[i].health);
         rpc_reflect_free(&app->shards[i].reflect);
     }
+    mapper_free(&app->mapper);
     router_free(&app->router);
     trace_free(&app->trace);
     reporting_free(&app->reporting);

@@ -1,5 +1,7 @@
 #include "mapper/mapper_json.h"
 
+#include <math.h>
+
 #include "base/text.h"
 #include "codec/json/json.h"
 #include "codec/pb/pb.h"
@@ -47,18 +49,55 @@ static void write_identity(json_writer *w, const mapper_row *row)
     write_time(w, "updatedAt", row->updated_at);
 }
 
+/* A number; quickly when it has at most seven decimals, as positions mostly do. Such a number of at most 15 digits is
+ * its own shortest text, and scaled / SCALE is the double nearest to it. */
+static void write_number(json_writer *w, double value)
+{
+    enum { SCALE = 10000000, DECIMALS = 7, ROOM = 24 };
+    char text[ROOM];
+    char *at = text + ROOM;
+    double scaled = rint(fabs(value) * SCALE);
+    if (!(scaled < 1e15) || scaled / SCALE != fabs(value)) {
+        json_write_double(w, value);
+        return;
+    }
+    uint64_t rest = (uint64_t)scaled;
+    bool fraction = false;
+    for (unsigned i = 0; i < DECIMALS; i++, rest /= 10) {
+        fraction = fraction || rest % 10 != 0;
+        if (fraction) {
+            *--at = (char)('0' + rest % 10);
+        }
+    }
+    if (fraction) {
+        *--at = '.';
+    }
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    json_write_raw(w, (lpx_str){at, (size_t)(text + ROOM - at)});
+}
+
 static void write_location(json_writer *w, const mapper_row *row)
 {
     json_write_key(w, LPX_STR("location"));
     json_write_object(w);
     json_write_key(w, LPX_STR("latitude"));
-    json_write_double(w, row->latitude);
+    write_number(w, row->latitude);
     json_write_key(w, LPX_STR("longitude"));
-    json_write_double(w, row->longitude);
+    write_number(w, row->longitude);
     json_write_key(w, LPX_STR("altitude"));
-    json_write_double(w, row->altitude_m);
+    write_number(w, row->altitude_m);
     json_write_key(w, LPX_STR("accuracy"));
-    json_write_float(w, row->accuracy_m);
+    if (row->accuracy_m == truncf(row->accuracy_m)) {
+        write_number(w, (double)row->accuracy_m);
+    } else {
+        json_write_float(w, row->accuracy_m);
+    }
     json_write_object_end(w);
 }
 

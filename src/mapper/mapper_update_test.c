@@ -8,6 +8,8 @@
 /* cmocka.h wants those before it */
 #include <cmocka.h>
 
+#include "base/test_random.h"
+#include "codec/json/json.h"
 #include "lpx_reasons.h"
 #include "mapper/mapper_json.h"
 #include "mapper/mapper_params.h"
@@ -324,6 +326,38 @@ static void shown_parts(void **state)
     lpx_buf_fini(&out);
 }
 
+/* Numbers as the shortest text that reads back equal, whichever way they are written. */
+static void numbers(void **state)
+{
+    (void)state;
+    test_random random = test_random_begin("mapper_numbers");
+    lpx_buf out;
+    lpx_buf want;
+    lpx_buf_init(&out, 4096);
+    lpx_buf_init(&want, 4096);
+    for (unsigned i = 0; i < 100000; i++) {
+        double power = pow(10, (double)test_random_below(&random, 18));
+        double value = ((double)test_random_next(&random) / 1.8446744073709552e19 - 0.5) * 360;
+        value = i % 3 == 0 ? value : rint(value * power) / power;
+        value = i % 1000 == 0 ? (double)((int64_t)i - 50000) * 1000 : value;
+        mapper_row row = {.key = {"k", 1}, .latitude = value, .known = MAPPER_HAS_LOCATION};
+        json_writer w;
+        lpx_buf_clear(&out);
+        lpx_buf_clear(&want);
+        mapper_json_row(&out, &row, MAPPER_SEE_LOCATION, (lpx_utc){0});
+        lpx_buf_add(&out, lpx_bytes_of("", 1));
+        json_writer_init(&w, &want, 0);
+        lpx_buf_add_str(&want, LPX_STR("\"latitude\":"));
+        json_write_double(&w, value == 0 ? 0 : value);
+        lpx_buf_add(&want, lpx_bytes_of(",", 2));
+        if (strstr((const char *)out.ptr, (const char *)want.ptr) == NULL) {
+            fail_msg("%.17g: %s, not %s", value, (const char *)out.ptr, (const char *)want.ptr);
+        }
+    }
+    lpx_buf_fini(&out);
+    lpx_buf_fini(&want);
+}
+
 /* ---- parameters ---- */
 
 static lpx_err list_of(const char *text, lpx_arena *arena, mapper_query *out, lpx_note *note)
@@ -443,9 +477,9 @@ static void gateway_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys),      cmocka_unit_test(refusals),    cmocka_unit_test(satellites),
-        cmocka_unit_test(merges),    cmocka_unit_test(shown_parts), cmocka_unit_test(good_lists),
-        cmocka_unit_test(bad_lists), cmocka_unit_test(gateway_ids),
+        cmocka_unit_test(keys),       cmocka_unit_test(refusals),    cmocka_unit_test(satellites),
+        cmocka_unit_test(merges),     cmocka_unit_test(shown_parts), cmocka_unit_test(numbers),
+        cmocka_unit_test(good_lists), cmocka_unit_test(bad_lists),   cmocka_unit_test(gateway_ids),
     };
     return cmocka_run_group_tests_name("mapper_update", tests, NULL, NULL);
 }
