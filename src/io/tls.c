@@ -144,7 +144,8 @@ static lpx_err load_own_cert(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
 }
 
 /* Trust for the certificates of clients. A certificate for servers alone passes no more than one of a stranger does:
- * OpenSSL checks what a client's certificate may be used for. Tickets of one context are worth nothing in another, so
+ * OpenSSL checks what a client's certificate may be used for. Whatever the files name is an anchor, so that of a large
+ * CA one part alone can be trusted. Tickets of one context are worth nothing in another, so
  * that a session without a certificate is not resumed where one is required, nor one that a reload no longer trusts. */
 static lpx_err load_client_cas(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
 {
@@ -159,6 +160,7 @@ static lpx_err load_client_cas(SSL_CTX *ctx, const io_tls *tls, lpx_note *note)
         return lpx_err_of(IO_NO_RESOURCES);
     }
     SSL_CTX_set_client_CA_list(ctx, names);
+    (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (tls->client_cert_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
     return LPX_SUCCESS;
 }

@@ -251,6 +251,33 @@ static void test_whose_certificates(void **state)
     test_certs_end(&others);
 }
 
+/* What is named is trusted, though the CA above it is not: a part of a large CA, at the least one certificate. */
+static void test_a_part_of_a_ca(void **state)
+{
+    (void)state;
+    lpx_note note = {0};
+    char second[TEST_PATH_BYTES], second_key[TEST_PATH_BYTES];
+    (void)snprintf(second, sizeof second, "%s/second.pem", certs.folder);
+    (void)snprintf(second_key, sizeof second_key, "%s/second.key", certs.folder);
+    test_certs_issue(&certs, true, second, second_key);
+    io_tls *server = NULL;
+    io_tls_server_opts opts = {.cert_file = certs.server,
+                               .key_file = certs.server_key,
+                               .client_ca_files = (const char *const[]){certs.client, NULL}};
+    assert_false(lpx_failed(io_tls_server_new(&opts, &server, &note)));
+    attempt a;
+    show_cert(server, certs.client, certs.client_key, &a);
+    assert_int_equal(a.server.opens, 1);
+    attempt_end(&a);
+    show_cert(server, second, second_key, &a);
+    assert_int_equal(a.server.opens, 0);
+    assert_int_equal(a.server.why.reason, IO_TLS_UNTRUSTED);
+    attempt_end(&a);
+    io_tls_free(&server);
+    (void)unlink(second);
+    (void)unlink(second_key);
+}
+
 static void exchange(attempt *a, uint64_t more)
 {
     a->client.to_send += more;
@@ -431,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_server_name_is_checked),
         cmocka_unit_test(test_client_certificates),
         cmocka_unit_test(test_whose_certificates),
+        cmocka_unit_test(test_a_part_of_a_ca),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_truncation_is_told),
