@@ -180,6 +180,12 @@ def test_a_ca_that_the_administrator_names(exchange, tmp_path):
     exchange.run_lpx("cert", "register", "--cert", str(pair.cert_file), "--net-id", f"{world.home_id:06X}", "--rights",
                      "READ_TRAFFIC,READ_ROUTING_POLICY")
     list_policies(CertMember(exchange, pair, world.home_id))
+    # One that is registered while its first call waits for just that.
+    third = first.issue("three")
+    early = CertMember(exchange, third, world.home_id)
+    call = early.policies.ListDefaultPolicies.future(world.pb.routing1.ListDefaultPoliciesRequest(), timeout=30)
+    world.certificates.register(third, world.home_id)
+    call.result(30)
     # Another CA, after SIGHUP.
     handshake_fails(exchange, later)
     world.certificates.register(later, world.home_id)
