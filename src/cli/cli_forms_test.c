@@ -427,20 +427,69 @@ static const char *offered(const char *words)
     return out;
 }
 
-static void test_bash_offers(void **state)
+static void write_script(const char *line)
 {
-    (void)state;
-    test_result r = test_run("lpx completion bash");
+    test_result r = test_run(line);
     FILE *file = fopen("script", "w");
     assert_non_null(file);
     (void)fputs(r.out, file);
     assert_int_equal(fclose(file), 0);
+}
+
+static void test_bash_offers(void **state)
+{
+    (void)state;
+    write_script("lpx completion bash");
     assert_string_equal(offered("lpx netw"), "network\n");
     assert_string_equal(offered("lpx n t upd"), "update\n");
     assert_string_equal(offered("lpx network apikey create --rig"), "--rights\n");
     assert_string_equal(offered("lpx network apikey create --rights READ_TRAFFIC,READ_REP"),
                         "READ_TRAFFIC,READ_REPORT\n");
     assert_string_equal(offered("lpx report routedmsgs -f sv"), "svg\n");
+    assert_int_equal(unlink("script"), 0);
+}
+
+/* Run a command for its output; NULL when the shell is not here. */
+static const char *told(const char *shell, const char *command)
+{
+    static char out[4096];
+    char check[64];
+    (void)snprintf(check, sizeof check, "command -v %s >/dev/null", shell);
+    if (system(check) != 0) { /* NOLINT: fixed text */
+        return NULL;
+    }
+    FILE *file = popen(command, "r");
+    assert_non_null(file);
+    out[fread(out, 1, sizeof out - 1, file)] = 0;
+    assert_int_equal(pclose(file), 0);
+    return out;
+}
+
+static void test_fish_offers(void **state)
+{
+    (void)state;
+    write_script("lpx completion fish");
+    const char *out = told("fish", "fish -c 'source script; complete -C \"lpx netw\"; complete -C \"lpx n t upd\"; "
+                                   "complete -C \"lpx network apikey update-state --state APP\"'");
+    if (out != NULL) {
+        assert_string_equal(out, "network\tManage networks, their tenants and API keys\nupdate\tUpdate a tenant\n"
+                                 "APPROVED\tREQUESTED, APPROVED or REJECTED\n");
+    }
+    assert_int_equal(unlink("script"), 0);
+}
+
+/* The functions of zsh's own that the script calls only print here what they are given. */
+static void test_zsh_offers(void **state)
+{
+    (void)state;
+    write_script("lpx completion zsh");
+    const char *out = told("zsh", "zsh -fc 'compdef(){ :; }; compset(){ :; }; _describe(){ print -l -- $found; }; "
+                                  "compadd(){ shift; print -- $@; }; source ./script; "
+                                  "words=(lpx n t \"\"); CURRENT=4; _lpx | head -n 1; "
+                                  "words=(lpx n keys update-state --state \"\"); CURRENT=6; _lpx'");
+    if (out != NULL) {
+        assert_string_equal(out, "list:List tenants of a network\nREQUESTED APPROVED REJECTED\n");
+    }
     assert_int_equal(unlink("script"), 0);
 }
 
@@ -526,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_trace),
         cmocka_unit_test_setup_teardown(test_completion, enter_folder, leave_folder),
         cmocka_unit_test_setup_teardown(test_bash_offers, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(test_fish_offers, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(test_zsh_offers, enter_folder, leave_folder),
         cmocka_unit_test_setup_teardown(test_documentation, enter_folder, leave_folder),
         cmocka_unit_test(test_call),
     };

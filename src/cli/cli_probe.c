@@ -128,7 +128,7 @@ static lpx_err follow(cli *c, const char *id, Lpx__Trace__V1__Trace **out)
         for (int64_t left = POLL_MS; left > 0; left = next_ms - mono_ms()) {
             io_loop_turn(agent_loop(c->agent), left * 1000);
         }
-    } while (mono_ms() < end_ms && !cli_interrupted());
+    } while (mono_ms() < end_ms);
     return LPX_SUCCESS;
 }
 

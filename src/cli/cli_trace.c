@@ -109,7 +109,7 @@ static void show_trace(cli *c, const Lpx__Trace__V1__Trace *t, size_t first)
         lpx_buf_printf(&c->out, "%s  %s  %s%s%s  %s %s\n", cli_show_time(c, t->time, 3), cli_clean(c, t->id, false),
                        kind_text(t), device[0] != 0 ? ", " : "", device, up ? "from" : "to",
                        cli_clean(c, endpoint_text(c, t->forwarder), false));
-        if (hops[0] != 0) {
+        if (t->n_hops > 1) { /* the first is who sent it */
             lpx_buf_printf(&c->out, "  through %s\n", cli_clean(c, hops, false));
         }
     }
