@@ -81,14 +81,8 @@ static void proxy_metrics(const lpxd *app, lpx_buf *text)
 /* Each appends what it knows: # TYPE lines and samples. */
 typedef void metrics_fn(const lpxd *app, lpx_buf *text);
 static metrics_fn *const metrics[] = {
-    traffic_metrics,
-    call_metrics,
-    http_metrics,
-    report_metrics,
-    message_metrics,
-    feed_metrics,
-    map_metrics,
-    proxy_metrics,
+    traffic_metrics, call_metrics, http_metrics, report_metrics,
+    message_metrics, feed_metrics, map_metrics,  proxy_metrics,
 };
 
 static void get_metrics(void *ctx, http1_request *request)
