@@ -1,4 +1,5 @@
 """Exchanges that hand messages over to each other: up, down, around, and to one that is dead."""
+import concurrent.futures
 import contextlib
 
 import grpc
@@ -13,6 +14,11 @@ WRITE_TRAFFIC = 11
 Code = grpc.StatusCode
 
 
+def start_all(exchanges):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda exchange: exchange.start(), exchanges))
+
+
 class Peered:
     """Exchanges of one federation; each has a cluster key for each of the others."""
 
@@ -21,9 +27,10 @@ class Peered:
         self.exchanges = {name: Exchange(build, pb, folder / name, router__name=name, **settings) for name in names}
         self.keys = {}  # (at, of): key by which "of" calls at "at"
         self.admins = {}
-        for name, exchange in self.exchanges.items():
+        for exchange in self.exchanges.values():
             exchange.folder.mkdir()
-            exchange.start()
+        start_all(self.exchanges.values())
+        for name, exchange in self.exchanges.items():
             self.admins[name] = Admin(exchange)
             vault = pb.iam2.ClusterAPIKeyVaultStub(self.admins[name].channel)
             for other in names:
@@ -49,8 +56,9 @@ class Peered:
             (exchange.folder / "peers.yaml").write_text("\n".join(lines) + "\n")
             exchange.settings["router.peers-file"] = exchange.folder / "peers.yaml"
             exchange.stop()
-            exchange.start()
-            self.admins[name] = Admin(exchange)
+        start_all(self[name] for name in routes)
+        for name in routes:
+            self.admins[name] = Admin(self[name])
 
     def stop(self, check=True):
         for exchange in self.exchanges.values():
