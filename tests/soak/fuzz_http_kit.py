@@ -7,8 +7,10 @@ import math
 import random
 import socket
 import ssl
+import urllib.parse
 
 from google.protobuf.descriptor import FieldDescriptor as Field
+from harness.api import ROOT
 
 NET_IDS = [0xC00170 + i for i in range(6)]
 TENANTS = ["acme", "others", "a", "tenant-with-a-long-name"]
@@ -61,16 +63,16 @@ class Values:
         if self.rng.random() < self.odd:
             return self.rng.choice(WORDS)
         if name.endswith("tenant_id"):
-            return self.rng.choice(TENANTS + [""])
+            return TENANTS[0] if self.rng.random() < 0.6 else self.rng.choice(TENANTS + [""])
         if name.endswith("cluster_id"):
-            return self.rng.choice(CLUSTERS + [""])
+            return CLUSTERS[0] if self.rng.random() < 0.6 else self.rng.choice(CLUSTERS + [""])
         if name.endswith("key_id") and self.key_ids:
             return self.rng.choice(self.key_ids)
         return self.rng.choice(["", "Name", "https://example.org/x", "a@example.org"])
 
     def number(self, field, pool):
         if field.name.endswith("net_id") or field.name == "value":
-            return self.rng.choice(NET_IDS + [0, 0x13])
+            return NET_IDS[0] if self.rng.random() < 0.6 else self.rng.choice(NET_IDS + [0, 0x13])
         if self.rng.random() >= self.odd:
             return self.rng.randint(0, 100)
         number = self.rng.choice(pool)
@@ -151,6 +153,51 @@ class BinaryRpc(JsonRpc):
         return request
 
 
+class Rest:
+    """GET of a path of an OpenAPI document, with its parameters in this and that form."""
+
+    def __init__(self, base, path, operation):
+        self.name, self.base, self.path, self.parameters = base + path, base, path, operation.get("parameters", [])
+
+    def value(self, rng, name, schema):
+        if rng.random() < 0.15:
+            return rng.choice(WORDS + ["%", "%zz", "a,b", "[]", "1e999", "NaN", "+", "\n"])
+        if "netid" in name.lower():
+            return f"{rng.choice(NET_IDS):06X}"
+        if name.lower().endswith(("tenantid", "clusterid")):
+            return rng.choice(TENANTS + CLUSTERS)
+        kind = schema.get("type", "string")
+        if kind in ("integer", "number"):
+            return str(rng.choice([0, 1, 10, 1000, -1, 52.37, -180, 2**31, 2**64]))
+        return rng.choice(["true", "false", "2026-01-01T00:00:00Z", "gateway-1", "0004A30B001C0530", ""])
+
+    def make(self, rng, values):
+        path, query = self.path, []
+        for parameter in self.parameters:
+            name, schema = parameter["name"], parameter.get("schema", {})
+            parts = [(sub, self.value(rng, sub, inner)) for sub, inner in schema.get("properties", {}).items() if rng.random() < 0.85]
+            if parameter["in"] == "path":
+                joined = ",".join(f"{k}={v}" for k, v in parts) if rng.random() < 0.8 else ",".join(v for _, v in parts)
+                path = path.replace("{" + name + "}", urllib.parse.quote(joined, safe="=,", errors="surrogatepass"))
+            elif rng.random() < 0.35:
+                form = rng.randrange(4) if parts else 4
+                pairs = [[(k, v) for k, v in parts], [(f"{name}[{k}]", v) for k, v in parts],
+                         [(name, ",".join(f"{k},{v}" for k, v in parts))], [(name, ",".join(v for _, v in parts))],
+                         [(name, self.value(rng, name, schema))] * rng.choice([1, 1, 1, 2])][form]
+                query += [f"{urllib.parse.quote(k)}={urllib.parse.quote(v, safe=',:', errors='surrogatepass')}" for k, v in pairs]
+        rng.shuffle(query)
+        text = "&".join(query)
+        if rng.random() < 0.05:
+            text = "".join(chr(c) for c in mutate(rng, text.encode()) if 0x21 <= c < 0x7f)
+        return Request(rng.choice(["GET"] * 9 + ["HEAD"]), self.base + path + ("?" + text if text else ""), [], b"")
+
+
+def rest_targets(base, document):
+    """The GET operations of an OpenAPI document."""
+    paths = json.loads(document.read_text())["paths"]
+    return [Rest(base, path, operations["get"]) for path, operations in paths.items() if "get" in operations]
+
+
 class AnyPath:
     """Paths, methods and queries that nobody offers, and those of other handlers with odd contents."""
     name = "paths"
@@ -179,12 +226,13 @@ class Broken:
 def targets(api):
     """All targets; a new kind of handler gets a line here."""
     unary = [method for method in api.methods.values() if method.unary]
-    return [*(JsonRpc(method) for method in unary), *(BinaryRpc(method) for method in unary), AnyPath(), Broken()]
+    rest = rest_targets("/api/v2", ROOT / "src/mapper/openapi.json")
+    return [*(JsonRpc(method) for method in unary), *(BinaryRpc(method) for method in unary), *rest * 3, AnyPath(), Broken()]
 
 
 def decorate(rng, request, credentials):
     """Headers that any request may have."""
-    kind = rng.choice(list(credentials))
+    kind = rng.choice(["nobody"] + [kind for kind in credentials if kind != "nobody"] * 3)
     if credentials[kind]:
         request.headers.append(("Authorization", credentials[kind]))
     elif rng.random() < 0.2:
