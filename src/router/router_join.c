@@ -28,6 +28,7 @@ struct router_join {
     uint8_t *message; /* when it waits: RoutedUplinkMessage with id, forwarder, message and hops */
     size_t message_len;
     char *sender;
+    uint32_t came_by; /* as in the uplink */
     unsigned unanswered;
     bool failed; /* a Join Server did not say whose the device is */
     size_t home_count;
@@ -194,6 +195,7 @@ static lpx_err resume(router_join *join, lpx_arena *arena, lpx_note *note)
     request.message = kept->message;
     LPX_TRY(router_check_uplink(&request, &uplink, note));
     uplink.now = io_loop_now(join->shard->loop).mono;
+    uplink.came_by = join->came_by;
     router_passage passage = {.shard = join->shard,
                               .arena = arena,
                               .direction = TRAFFIC_UP,
@@ -338,6 +340,7 @@ lpx_err router_join_run(router_passage *passage, lpx_note *note)
         return lpx_err_of(BASE_NO_MEMORY);
     }
     join->shard = shard;
+    join->came_by = passage->up->came_by;
     lpx_list_init(&join->node);
     ask_servers(join, servers, count, passage->up);
     if (join->unanswered > 0 && begin_waiting(join, passage)) {

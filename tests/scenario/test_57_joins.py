@@ -365,6 +365,25 @@ def test_a_subscription_that_names_the_device_is_served_beside(world):
     beside.close()
 
 
+def test_each_loop_asks_for_itself(exchange, tmp_path):
+    """Publishers on several connections, hence loops: every join-request arrives, and each loop asks once at most."""
+    loops = 3
+    exchange.settings.update({"server.loops": loops})
+    exchange.start()
+    world = World(exchange, tmp_path)
+    world.js.answer = found(world.home_id)
+    id = world.create()
+    publishers = [world.forwarder] + [world.admin.member(world.forwarder_id) for _ in range(7)]
+    sent = {world.send(dev_eui=dev_eui, forwarder=publisher)[0] for dev_eui in range(5) for publisher in publishers * 3}
+    assert {world.stream.next().id for _ in sent} == sent and len(sent) == 120
+    for dev_eui in range(5):
+        assert 1 <= len(world.js.asked(dev_eui)) <= loops
+    total = sum(world.lookups(id, outcome) for outcome in ("found", "remembered", "shared"))
+    assert total == 120 and world.lookups(id, "found") == len(world.js.questions)
+    world.close()
+    exchange.stop()
+
+
 def test_without_an_ns_id_1_1_is_not_spoken(exchange, tmp_path):
     exchange.settings.update({"server.loops": 1, "log.level": "debug"})
     exchange.start()
