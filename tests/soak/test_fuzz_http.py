@@ -15,6 +15,7 @@ from soak_kit import open_files, settled_rss_mib
 
 OURS = {"internal", "unknown", "data_loss"}
 ROUND = 500  # requests between two tidyings
+STALE = 5  # refusals of callers whose keys are gone, after which they get new ones
 GROWTH_MIB = 64  # what allocators, caches and the sanitizer's tables may add after the first third
 
 
@@ -90,9 +91,11 @@ def test_random_requests(build, pb, tmp_path, settings, tell):
     statuses, asked, unanswered = collections.Counter(), collections.Counter(), 0
     begin, early_mib, early_files, done = time.monotonic(), None, None, 0
     print(f"seed {seed}")
+    stale, since_tidy = 0, ROUND
     while time.monotonic() - begin < seconds:
-        if done % ROUND == 0:
+        if since_tidy >= ROUND or stale >= STALE:
             world.tidy()
+            stale = since_tidy = 0
             values.key_ids = world.own + ["AAAAAAAAAAAAAAAA"]
         target = rng.choice(kinds)
         request = target.make(rng, values)
@@ -104,7 +107,8 @@ def test_random_requests(build, pb, tmp_path, settings, tell):
             (tmp_path / "request.bin").write_bytes(raw)
             pytest.fail(f"{wrong}\nby {caller}, seed {seed}, request {done} ({tmp_path / 'request.bin'}):\n{raw[:4000]!r}\n"
                         f"{exchange.log()[-4000:]}")
-        done += 1
+        done, since_tidy = done + 1, since_tidy + 1
+        stale += answer is not None and answer[0] == 401 and caller != "nobody"
         asked[target.name] += 1
         statuses[answer[0] if answer else "none"] += 1
         unanswered += answer is None and request.whole
