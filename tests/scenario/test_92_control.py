@@ -9,6 +9,7 @@ import shutil
 import pytest
 from harness.exchange import wait_until
 from harness.frames import data_frame
+from harness.members import Admin, Member
 
 FORWARDER, HOME = "C000B0", "C000B1"
 BLOCK = 0xFC02C400
@@ -66,6 +67,22 @@ def test_policies(world):
     assert out.count("▲") == 5 and out.count("▼") == 3  # letters are searched in the text, as ever
     world.run(FORWARDER, "policy", "rm", *pair)
     assert world.run(FORWARDER, "policy", "get", *pair, check=False).returncode == 3
+
+
+def test_walks_over_pages(world):
+    """More than a page, by time of change and by offset."""
+    member = Member(world.exchange, world.exchange.pb.v3.NetworkAPIKey(key_id=world.keys[FORWARDER]["PB_CLIENT_ID"],
+                                                                      key=world.keys[FORWARDER]["PB_CLIENT_SECRET"]),
+                    int(FORWARDER, 16), "", "")
+    admin, names = Admin(world.exchange), [f"page-{n:03}" for n in range(105)]
+    for name in names:
+        admin.create_tenant(int(HOME, 16), name)
+        member.set_policy(int(HOME, 16), name, uplink="JM")
+    found = world.json(FORWARDER, "policy", "list", "--forwarder-net-id", FORWARDER)
+    assert sorted(p["homeNetworkTenantId"] for p in found) == names
+    rows = world.csv(HOME, "network", "tenant", "list", "--net-id", HOME, "--id-contains", "page-")
+    assert sorted(r["Tenant ID"] for r in rows) == names
+    assert len(world.run(FORWARDER, "policy", "networks", "--net-id", FORWARDER, "--id-contains", "page-").stdout.splitlines()) == 106
 
 
 def test_visibility(world):
@@ -137,6 +154,10 @@ def test_report(world, tmp_path):
     assert rows[1][0] == record["to"][:10] and rows[1][3] == "Forwarder" and rows[1][6] == "Home"
     assert len(world.json(FORWARDER, *report)) == 1
     assert "Forwarder" in world.run(FORWARDER, *report, "--output", "table").stdout
+    month = record["to"][:7]
+    of_month = values(world.run(FORWARDER, *report[:-1], "--from", month, "--to", month).stdout)
+    assert [r["to"][:7] for r in of_month] == [month] and of_month[0]["uplink"]["dataMessagesProcessedErrorCount"]
+    assert world.run(FORWARDER, *report[:-1], "--from", "2020-01").stdout == ""
     any_role = world.run(FORWARDER, "reports", "routedmsgs", "--net-id", FORWARDER, "--last-30d", "-fcsv").stdout
     assert len(any_role.splitlines()) == 2
     path = tmp_path / "graph.dot"
