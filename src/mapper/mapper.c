@@ -1,18 +1,10 @@
 #include "mapper/mapper.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "crypto/random.h"
 #include "lpx_reasons.h"
 #include "mapper/mapper_priv.h"
-
-static lpx_utc wall_clock(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (lpx_utc){(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000};
-}
 
 static lpx_err build(mapper *self)
 {
@@ -24,7 +16,7 @@ static lpx_err build(mapper *self)
         return lpx_err_of(BASE_NO_MEMORY);
     }
     mapper_rpc_init(self);
-    LPX_TRY(mapper_follow_first(self, wall_clock()));
+    LPX_TRY(mapper_follow_first(self, io_wall_clock()));
     self->worker = io_workers_new(1, MAPPER_WORK_MAX);
     if (self->worker == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);

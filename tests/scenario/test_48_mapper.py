@@ -431,3 +431,24 @@ def test_limits_and_ages(exchange):
         assert db.execute("SELECT count(*) FROM gateways").fetchone()[0] == 0
     world.update(world.ttn, "three")
     exchange.stop()
+
+
+def test_two_nodes(nodes):
+    """On PostgreSQL: what one node is told, the other shows; ends of entries and visibilities too."""
+    world = World(nodes[0]).members()
+    other = Rest(nodes[1])
+    world.show(world.ttn, "location", "status")
+    world.update(world.ttn, "two", eui=EUI, gateway_location=world.terrestrial(10, 20), **world.online())
+    near = {"distanceWithin[latitude]": 10, "distanceWithin[longitude]": 20, "distanceWithin[distance]": 10}
+    eventually(lambda: other.ids(**near) == ["two"])
+    assert other.list(online="true", updatedSince="2020-01-01T00:00:00Z")[0]["eui"] == f"{EUI:016X}"
+    assert other.one("two")[0] == 200
+    world.update(world.ttn, world.pb.v3.GatewayIdentifier(), eui=EUI)
+    eventually(lambda: other.ids(**near) == [f"eui-{EUI:016x}"])
+    for i in range(50):
+        world.update(world.ttn, f"more-{i:02}")
+    eventually(lambda: len(other.list()) == 51)
+    world.admin.tenants.DeleteTenant(world.pb.iam1.TenantRequest(net_id=FORWARDER, tenant_id="ttn"),
+                                     metadata=world.admin.metadata)
+    eventually(lambda: other.list() == [])
+    eventually(lambda: nodes[0].metrics()["lpx_mapper_gateways"] == nodes[1].metrics()["lpx_mapper_gateways"] == 0)
