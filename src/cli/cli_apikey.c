@@ -62,6 +62,10 @@ lpx_err cli_key_prompt(cli *c, char **out)
         (void)fputc('\n', c->world->err);
         cli_release_interrupt();
     }
+    if (cli_interrupted()) {
+        lpx_wipe(line, sizeof line);
+        return cli_fail(c, CLI_INPUT, "interrupted");
+    }
     if (got == NULL || line[strcspn(line, "\r\n")] == 0) {
         lpx_wipe(line, sizeof line);
         return cli_fail(c, CLI_INPUT, "--prompt-key: want a secret key of 1 to %zu characters, ended by a line break",

@@ -72,7 +72,7 @@ static lpx_err judge(demo *d)
 {
     const demo_counts *n = &d->counts;
     if (d->broken.code != LPX_OK) {
-        return cli_fail(d->c, CLI_CALL, "%s", d->broken.text);
+        return cli_call_failed(d->c, &d->broken);
     }
     /* what an interrupt cut off is not lost; what is lost is */
     uint64_t missing = cli_interrupted() ? n->lost : n->sent - n->complete;

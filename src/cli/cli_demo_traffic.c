@@ -471,7 +471,7 @@ static lpx_err probe_until_live(demo *d)
     while (!d->up_live || !d->down_live) {
         int64_t now = demo_mono_us();
         if (d->broken.code != LPX_OK) {
-            return cli_fail(d->c, CLI_CALL, "%s", d->broken.text);
+            return cli_call_failed(d->c, &d->broken);
         }
         if (cli_interrupted() || now - started > PROBE_LIMIT_US) {
             return cli_fail(d->c, CLI_INCOMPLETE, "no message came through in %d s: %s did not arrive",

@@ -350,7 +350,7 @@ static lpx_err conclude(replay *r, lpx_err err)
         return err; /* what was wrong with the file; the summary is not printed */
     }
     if (r->refusal.code != LPX_OK) {
-        return cli_fail(r->c, CLI_CALL, "%s", r->refusal.text);
+        return cli_call_failed(r->c, &r->refusal);
     }
     if (r->answered < r->published) {
         LPX_TRY(cli_flush(r->c));

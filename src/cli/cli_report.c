@@ -2,6 +2,7 @@
 #include "cli/cli_report.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -189,32 +190,48 @@ static lpx_err draw(cli *c, const char *format, const lpx_buf *graph)
     return err;
 }
 
-/* With --output, as every list prints; --format is the older way, and wins. */
-static lpx_err print_listed(cli *c, const cli_report *r)
+static const char *number(cli *c, uint64_t value)
 {
-    cli_table *table = cli_table_new(c, cli_report_columns(c));
-    static const char *const short_headers[] = {
-        "Date",         "Forwarder",    "Home Network", "Join-requests",  "Data up",
-        "Processed up", "Join-accepts", "Data down",    "Processed down", NULL};
-    if (c->form == CLI_FORM_TABLE) {
-        table = cli_table_new(c, short_headers);
+    return cli_printf(c, "%" PRIu64, value);
+}
+
+/* A record in short, for people. */
+static void add_short_row(cli *c, cli_table *table, report_record *r)
+{
+    static const Pb__Reporting__V1__RoutedMessagesRecord__Uplink no_uplink =
+        PB__REPORTING__V1__ROUTED_MESSAGES_RECORD__UPLINK__INIT;
+    static const Pb__Reporting__V1__RoutedMessagesRecord__Downlink no_downlink =
+        PB__REPORTING__V1__ROUTED_MESSAGES_RECORD__DOWNLINK__INIT;
+    const Pb__Reporting__V1__RoutedMessagesRecord__Uplink *up = r->uplink != NULL ? r->uplink : &no_uplink;
+    const Pb__Reporting__V1__RoutedMessagesRecord__Downlink *down = r->downlink != NULL ? r->downlink : &no_downlink;
+    const char *cells[] = {
+        cli_printf(c, "%.10s", cli_show_time(c, r->to, 0)),
+        cli_show_member(c, r->forwarder_net_id, r->forwarder_tenant_id, ""),
+        cli_show_member(c, r->home_network_net_id, r->home_network_tenant_id, ""),
+        number(c, up->join_requests_routed_count),
+        number(c, up->data_messages_routed_count),
+        number(c, up->join_requests_processed_success_count + up->data_messages_processed_success_count),
+        number(c, down->join_accepts_routed_count),
+        number(c, down->data_messages_routed_count),
+        number(c, down->join_accepts_processed_success_count + down->data_messages_processed_success_count),
+    };
+    cli_table_row(table, &r->base, cells);
+}
+
+/* With --output, as every list prints; --format is the older way, and wins. */
+static void print_listed(cli *c, const cli_report *r)
+{
+    static const char *const headers[] = {"Date",         "Forwarder",    "Home Network", "Join-requests",  "Data up",
+                                          "Processed up", "Join-accepts", "Data down",    "Processed down", NULL};
+    if (c->form == CLI_FORM_CSV) {
+        cli_report_csv(c, r, &c->out);
+        return;
     }
+    cli_table *table = cli_table_new(c, headers);
     for (size_t i = 0; i < r->count; i++) {
-        report_record *record = r->records[i];
-        const char **all = cli_report_cells(c, r, record);
-        const char *few[] = {all[0],
-                             cli_show_member(c, record->forwarder_net_id, record->forwarder_tenant_id, ""),
-                             cli_show_member(c, record->home_network_net_id, record->home_network_tenant_id, ""),
-                             all[7],
-                             all[15],
-                             cli_printf(c, "%llu", strtoull(all[8], NULL, 10) + strtoull(all[16], NULL, 10)),
-                             all[23],
-                             all[36],
-                             cli_printf(c, "%llu", strtoull(all[24], NULL, 10) + strtoull(all[37], NULL, 10))};
-        cli_table_row(table, &record->base, c->form == CLI_FORM_TABLE ? few : all);
+        add_short_row(c, table, r->records[i]);
     }
     cli_table_print(c, table);
-    return LPX_SUCCESS;
 }
 
 static lpx_err print_report(cli *c, cli_report *r)
@@ -251,7 +268,11 @@ static lpx_err run_routed_messages(cli *c)
     if (listed ? c->form == CLI_FORM_CSV : strcmp(format_of(c), "json") != 0) {
         get_names(c, &report);
     }
-    return listed ? print_listed(c, &report) : print_report(c, &report);
+    if (!listed) {
+        return print_report(c, &report);
+    }
+    print_listed(c, &report);
+    return LPX_SUCCESS;
 }
 
 static const cli_flag time_flags[] = {

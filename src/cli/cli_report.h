@@ -16,11 +16,7 @@ typedef struct cli_report {
 const char *cli_report_name(const cli_report *r, uint32_t net_id, const char *tenant_id);
 /** Put the members in order, for cli_report_name. */
 void cli_report_sort_members(cli_report *r);
-/** The 49 columns of the CSV form; ended by NULL. */
-const char *const *cli_report_columns(cli *c);
-/** The cells of one record, as many as columns. */
-const char **cli_report_cells(cli *c, const cli_report *r, const report_record *record);
-/** Append the report as CSV. */
+/** Append the report as CSV: the 49 columns of the existing client, a row for each record. */
 void cli_report_csv(cli *c, const cli_report *r, lpx_buf *out);
 /** Append the report as a directed graph for Graphviz: a cluster for each NetID, an edge for each pair with what went
  * up and down, several months together. */

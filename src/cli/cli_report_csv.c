@@ -109,7 +109,7 @@ static void add_columns(cli *c, const char **columns, size_t *n, const char *kin
     }
 }
 
-const char *const *cli_report_columns(cli *c)
+static const char *const *columns_of(cli *c)
 {
     static const char *const first[] = {"date",
                                         "forwarder_net_id",
@@ -161,7 +161,7 @@ static void add_downlink(cli *c, const char **cells, size_t *n, uint64_t routed,
     }
 }
 
-const char **cli_report_cells(cli *c, const cli_report *r, const report_record *record)
+static const char **cells_of(cli *c, const cli_report *r, const report_record *record)
 {
     static const Pb__Reporting__V1__RoutedMessagesRecord__Uplink no_uplink =
         PB__REPORTING__V1__ROUTED_MESSAGES_RECORD__UPLINK__INIT;
@@ -195,8 +195,8 @@ const char **cli_report_cells(cli *c, const cli_report *r, const report_record *
 
 void cli_report_csv(cli *c, const cli_report *r, lpx_buf *out)
 {
-    cli_add_csv(out, cli_report_columns(c), COLUMNS);
+    cli_add_csv(out, columns_of(c), COLUMNS);
     for (size_t i = 0; i < r->count; i++) {
-        cli_add_csv(out, cli_report_cells(c, r, r->records[i]), COLUMNS);
+        cli_add_csv(out, cells_of(c, r, r->records[i]), COLUMNS);
     }
 }

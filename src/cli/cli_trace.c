@@ -188,10 +188,9 @@ static lpx_err run_recent(cli *c)
     LPX_TRY(cli_call(c, AGENT_ROUTER, TRACER "ListRecent", &request.base,
                      &lpx__trace__v1__list_recent_response__descriptor, &answer));
     if (c->form == CLI_FORM_JSON) {
-        cli_table *table = step_table(c);
-        const char *nothing[] = {"", "", "", "", "", "", "", "", "", "", "", "", "", "", "", ""};
+        cli_table *table = cli_table_new(c, (const char *const[]){"ID", NULL});
         for (size_t i = 0; i < answer->n_traces; i++) {
-            cli_table_row(table, &answer->traces[i]->base, nothing);
+            cli_table_row(table, &answer->traces[i]->base, (const char *const[]){answer->traces[i]->id});
         }
         cli_table_print(c, table);
         return LPX_SUCCESS;

@@ -1,10 +1,13 @@
 """The command line against a running exchange; certificates replaced while it runs."""
 import base64
 import json
+import os
+import pty
 import re
 import socket
 import ssl
 import subprocess
+import termios
 
 import pytest
 from harness.exchange import wait_until
@@ -107,6 +110,25 @@ def test_mistakes_are_explained(shared_exchange, keys):
     assert result.returncode == 5 and "127.0.0.1:9" in result.stderr
     result = lpx("network", "list", check=False, env={"PB_IAM_ADDRESS": "127.0.0.1:9"}, name="pbadmin")
     assert result.returncode == 1 and "127.0.0.1:9" in result.stderr  # as the existing client
+
+
+def test_an_interrupted_prompt_leaves_a_terminal_that_shows(shared_exchange, keys):
+    """Ctrl-C while a secret is typed: the echo comes back."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(shared_exchange.folder)
+        os.execve(shared_exchange.lpx, ["lpx", "network", "apikey", "create", "--net-id", HOME, "--prompt-key"],
+                  shared_exchange.lpx_environment())
+    said = b""
+    while b"Secret key: " not in said:
+        said += os.read(terminal, 1000)
+    wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, what="the echo to go")
+    os.write(terminal, b"half a secr\x03")
+    while b"interrupted" not in said:
+        said += os.read(terminal, 1000)
+    assert b"secr" not in said and termios.tcgetattr(terminal)[3] & termios.ECHO
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(terminal)
 
 
 def test_demo(exchange):

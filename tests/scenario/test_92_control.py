@@ -196,6 +196,10 @@ def test_gateways(world):
     near = ["--latitude", "45.2", "--longitude", "-5.7", "--distance"]
     assert world.csv(HOME, "gateway", "list", "--forwarder-net-id", FORWARDER, *near, "5000")
     assert not world.csv(HOME, "gateway", "list", "--forwarder-net-id", FORWARDER, *near, "500")
+    lpx = world.exchange.run_lpx
+    assert "roof/1" in lpx("gateway", "list", "--forwarder-net-id", FORWARDER).stdout  # as the administrator
+    anybody = {"LPX_DATA_DIR": str(world.exchange.folder), "PB_CA_FILE": str(world.exchange.ca_file)}
+    assert "roof/1" in lpx("gateway", "list", "--forwarder-net-id", FORWARDER, env=anybody).stdout  # as the public
     got = world.json(HOME, "gateway", "get", *gateway)
     assert got["technicalContact"]["email"] == "gw@example.com" and got["rxRate"] == 20
     assert re.search(r"location\.latitude:\s+45\.188", world.run(HOME, "gateway", "get", *gateway).stdout)
