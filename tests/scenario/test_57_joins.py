@@ -6,7 +6,7 @@ from harness.certs import ForeignCA
 from harness.exchange import Exchange, wait_until
 from harness.frames import data_frame, join_request, uplink
 from harness.join_server import JoinServer, changed, found, raw, refused, verify_token
-from harness.members import Admin
+from harness.members import Admin, Member
 
 numbers = itertools.count(0x100)
 NS_ID = "EC656E0000000001"
@@ -382,6 +382,24 @@ def test_each_loop_asks_for_itself(exchange, tmp_path):
     assert total == 120 and world.lookups(id, "found") == len(world.js.questions)
     world.close()
     exchange.stop()
+
+
+def test_a_join_server_made_on_one_node_is_asked_by_the_other(nodes, tmp_path):
+    first, second = nodes
+    world = World(first, tmp_path)
+    home = Member(second, world.home.key, world.home_id, "", "").subscribe_home("h")
+    forwarder = Member(second, world.forwarder.key, world.forwarder_id, "", "")
+    world.js.answer = found(world.home_id)
+    high = 0xFEDC000000000000  # JoinEUIs that are negative numbers in the database
+    world.create(prefix=high, length=16)
+
+    def arrives():
+        world.send(join_eui=high | 1, forwarder=forwarder)
+        return home.messages.qsize() > 0
+    wait_until(arrives, what="the Join Server on the second node")
+    assert home.next().home_network_net_id == world.home_id and world.js.questions
+    home.close()
+    world.close()
 
 
 def test_without_an_ns_id_1_1_is_not_spoken(exchange, tmp_path):
