@@ -38,6 +38,7 @@ struct lpxd {
     lpxd_home home;
     store *store;
     io_workers *password_workers;
+    rpc_walks *walks;
     iam *iam;
     router *router;
     reporting *reporting;

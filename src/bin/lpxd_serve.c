@@ -11,6 +11,7 @@
 #include "control/control.h"
 #include "crypto/random.h"
 #include "lpx_reasons.h"
+#include "rpc/walks.h"
 
 static bool has_role(const lpxd *app, const char *role)
 {
@@ -207,6 +208,7 @@ static lpx_err start_shard(lpxd *app, lpxd_shard *shard, lpx_note *note)
     rpc_server_opts opts = {.loop = shard->loop,
                             .store = app->store,
                             .password_workers = app->password_workers,
+                            .walks = app->walks,
                             .grpc = &grpc,
                             .cert_used = cert_used,
                             .cert_used_ctx = app};
@@ -379,7 +381,8 @@ static lpx_err start(lpxd *app, lpx_note *note)
     LPX_TRY(start_iam(app, note));
     LPX_TRY(start_loops(app, note));
     app->password_workers = io_workers_new(1, 64);
-    if (app->password_workers == NULL) {
+    app->walks = rpc_walks_new();
+    if (app->password_workers == NULL || app->walks == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
     if (has_role(app, "control")) {
@@ -458,6 +461,7 @@ static void finish(lpxd *app)
     reporting_free(&app->reporting);
     control_feed_free(&app->feed);
     iam_free(&app->iam);
+    rpc_walks_free(&app->walks);
     io_signals_free(&app->signals);
     for (unsigned i = 0; i < app->shard_count; i++) {
         io_loop_free(&app->shards[i].loop);

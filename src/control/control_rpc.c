@@ -5,6 +5,7 @@
 #include "control/control_priv.h"
 #include "control/control_store.h"
 #include "lpx_reasons.h"
+#include "rpc/walks.h"
 
 #define NO_MEMORY lpx_err_of(BASE_NO_MEMORY)
 
@@ -172,28 +173,60 @@ lpx_err control_list_home_network_policies(store_tx *tx, rpc_txn *txn)
     return make_policies(policies, count, txn->arena, &reply->policies);
 }
 
+static control_id id_of_place(const rpc_place *place)
+{
+    return (control_id){.net_id = (uint32_t)place->number, .tenant_id = lpx_str_of(place->text)};
+}
+
+static rpc_place place_of_id(const control_id *id)
+{
+    return rpc_place_of(id->net_id, id->tenant_id);
+}
+
+/* Leave out the forwarders up to the place where the walk goes on. */
+static void skip_seen(control_ask *ask, const rpc_walk *walk)
+{
+    control_id after = id_of_place(&walk->after);
+    while (walk->resumed && ask->forwarder_count > 0 && control_id_compare(&ask->forwarders[0], &after) <= 0) {
+        ask->forwarders++;
+        ask->forwarder_count--;
+    }
+}
+
 lpx_err control_list_effective_policies(store_tx *tx, rpc_txn *txn)
 {
     const Pb__Routing__V1__ListEffectivePoliciesRequest *in =
         CONTROL_REQUEST(Pb__Routing__V1__ListEffectivePoliciesRequest, txn);
     control_ask ask = {.home = {.net_id = in->home_network_net_id, .tenant_id = pb_str(in->home_network_tenant_id)},
-                       .window = {.offset = in->offset, .limit = control_page_limit(in->limit)}};
+                       .window = {.limit = control_page_limit(in->limit)}};
+    Pb__Routing__V1__ListEffectivePoliciesRequest query = *in;
+    query.offset = query.limit = 0;
+    rpc_walk walk;
     control_policy *toward;
     control_id *forwarders;
     control_table table;
     LPX_TRY(control_id_check(&ask.home, "home_network_net_id", "home_network_tenant_id", &txn->note));
+    LPX_TRY(rpc_walk_begin(txn, "ListEffectivePolicies", &query.base, in->offset, &walk));
     LPX_TRY(control_store_toward(tx, &ask.home, txn->arena, &toward, &table.count));
     LPX_TRY(control_store_forwarders(tx, txn->arena, &forwarders, &ask.forwarder_count));
     control_table_sort(toward, table.count);
     table.policies = toward;
     ask.forwarders = forwarders;
+    ask.window.offset = walk.skip;
+    skip_seen(&ask, &walk);
     Pb__Routing__V1__ListEffectivePoliciesResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
     control_policy *page = lpx_arena_array(txn->arena, ask.window.limit, sizeof *page);
     if (reply == NULL || page == NULL) {
         return NO_MEMORY;
     }
     pb__routing__v1__list_effective_policies_response__init(reply);
-    reply->n_policies = control_effective(&table, &ask, page, &reply->total);
+    uint32_t behind;
+    reply->n_policies = control_effective(&table, &ask, page, &behind);
+    rpc_place last = {.number = 0};
+    if (reply->n_policies > 0) {
+        last = place_of_id(&page[reply->n_policies - 1].forwarder);
+    }
+    reply->total = rpc_walk_end(txn, &walk, reply->n_policies, behind, &last);
     txn->reply = &reply->base;
     return make_policies(page, reply->n_policies, txn->arena, &reply->policies);
 }
@@ -202,16 +235,22 @@ lpx_err control_list_networks_with_policy(store_tx *tx, rpc_txn *txn)
 {
     const Pb__Routing__V1__ListNetworksWithPolicyRequest *in =
         CONTROL_REQUEST(Pb__Routing__V1__ListNetworksWithPolicyRequest, txn);
+    Pb__Routing__V1__ListNetworksWithPolicyRequest query = *in;
+    query.offset = query.limit = 0;
+    rpc_walk walk;
+    LPX_TRY(rpc_walk_begin(txn, "ListNetworksWithPolicy", &query.base, in->offset, &walk));
     const control_partners ask = {
         .self = {.net_id = in->net_id, .tenant_id = pb_str(in->tenant_id)},
         .filter = {.id_contains = pb_str(in->tenant_id_contains), .name_contains = pb_str(in->name_contains)},
-        .window = {.offset = in->offset, .limit = control_page_limit(in->limit)},
+        .resumed = walk.resumed,
+        .after = walk.resumed ? id_of_place(&walk.after) : (control_id){.tenant_id = LPX_STR("")},
+        .window = {.offset = walk.skip, .limit = control_page_limit(in->limit)},
     };
     control_member *members;
     size_t count;
-    uint32_t total;
+    uint32_t behind;
     LPX_TRY(control_id_check(&ask.self, "net_id", "tenant_id", &txn->note));
-    LPX_TRY(control_store_partners(tx, &ask, txn->arena, &members, &count, &total));
+    LPX_TRY(control_store_partners(tx, &ask, txn->arena, &members, &count, &behind));
     Pb__Routing__V1__ListNetworksResponse *reply = lpx_arena_get(txn->arena, sizeof *reply);
     Pb__V3__NetworkOrTenant **list = lpx_arena_array(txn->arena, count, sizeof *list);
     if (reply == NULL || list == NULL) {
@@ -224,9 +263,13 @@ lpx_err control_list_networks_with_policy(store_tx *tx, rpc_txn *txn)
         }
     }
     pb__routing__v1__list_networks_response__init(reply);
+    rpc_place last = {.number = 0};
+    if (count > 0) {
+        last = place_of_id(&members[count - 1].id);
+    }
     reply->networks = list;
     reply->n_networks = count;
-    reply->total = total;
+    reply->total = rpc_walk_end(txn, &walk, count, behind, &last);
     txn->reply = &reply->base;
     return LPX_SUCCESS;
 }

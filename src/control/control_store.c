@@ -303,7 +303,9 @@ static lpx_err read_blocks(store_tx *tx, lpx_arena *arena, control_member *membe
 lpx_err control_store_partners(store_tx *tx, const control_partners *ask, lpx_arena *arena, control_member **out,
                                size_t *count, uint32_t *total)
 {
-    const store_value values[] = {STORE_V_INT(ask->self.net_id), STORE_V_TEXT(ask->self.tenant_id)};
+    const store_value values[] = {STORE_V_INT(ask->self.net_id), STORE_V_TEXT(ask->self.tenant_id),
+                                  STORE_V_INT(ask->resumed), STORE_V_INT(ask->after.net_id),
+                                  STORE_V_TEXT(ask->after.tenant_id)};
     control_member *members = lpx_arena_array(arena, ask->window.limit, sizeof *members);
     store_rows *rows;
     if (members == NULL) {
@@ -313,8 +315,9 @@ lpx_err control_store_partners(store_tx *tx, const control_partners *ask, lpx_ar
                         "SELECT p.net_id, p.tenant_id, COALESCE(n.name, t.name, ''), COALESCE(n.listed, t.listed, 0) "
                         "FROM " PARTNERS " LEFT JOIN networks n ON p.tenant_id = '' AND n.net_id = p.net_id "
                         "LEFT JOIN tenants t ON t.net_id = p.net_id AND t.tenant_id = p.tenant_id "
+                        "WHERE ?3 = 0 OR p.net_id > ?4 OR (p.net_id = ?4 AND p.tenant_id > ?5) "
                         "ORDER BY p.net_id, p.tenant_id",
-                        values, 2, &rows));
+                        values, 5, &rows));
     bool ok = read_partners(rows, ask, arena, members, count, total);
     LPX_TRY(store_rows_close(&rows));
     for (size_t i = 0; ok && i < *count; i++) {

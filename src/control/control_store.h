@@ -47,6 +47,8 @@ LPX_RESULT control_store_forwarders(store_tx *tx, lpx_arena *arena, control_id *
 typedef struct control_partners {
     control_id self;
     control_filter filter;
+    bool resumed;     /* list those behind this one alone */
+    control_id after; /* resumed */
     control_window window;
 } control_partners;
 

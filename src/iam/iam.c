@@ -52,12 +52,6 @@ void iam_methods_add(iam *self, const rpc_method *methods, size_t count)
     }
 }
 
-rpc_walks *iam_walks(const rpc_txn *txn)
-{
-    const iam *service = txn->service;
-    return service->walks;
-}
-
 size_t iam_methods(iam *self, const rpc_method **out)
 {
     *out = self->methods;
@@ -88,8 +82,7 @@ lpx_err iam_new(store *db, const iam_opts *opts, lpx_utc now, iam **out, lpx_not
         return lpx_err_of(BASE_NO_MEMORY);
     }
     made->store = db;
-    made->walks = rpc_walks_new();
-    lpx_err err = made->walks != NULL ? take_settings(made, opts, note) : lpx_err_of(BASE_NO_MEMORY);
+    lpx_err err = take_settings(made, opts, note);
     if (!lpx_failed(err)) {
         iam_rpc_methods(made);
         iam_rpc_key_methods(made);
@@ -116,7 +109,6 @@ void iam_free(iam **self)
     }
     lpx_assert(!i->running && atomic_load(&i->requests) == 0);
     iam_ring_free(i);
-    rpc_walks_free(&i->walks);
     for (size_t n = 0; n < i->audience_count; n++) {
         free((void *)(uintptr_t)i->audiences[n].ptr);
     }

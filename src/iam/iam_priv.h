@@ -5,7 +5,6 @@
 #include "iam/iam.h"
 #include "iam/iam_keyring_core.h"
 #include "iam/limits.h"
-#include "rpc/walks.h"
 
 /** One state of the ring of signing keys: immutable. States are kept until the object is freed, so that any thread may
  * read the newest one without counting references: there are one or two new ones a month. */
@@ -31,7 +30,6 @@ struct iam {
     rpc_method methods[IAM_METHODS];
     size_t method_count;
     /* Any thread. */
-    rpc_walks *walks; /* through the lists */
     _Atomic(iam_ring *) ring;
     _Atomic int64_t bucket; /* key requests without credentials: time at which the bucket is full */
     atomic_uint requests;   /* token requests under way */
@@ -60,8 +58,6 @@ void iam_rpc_catalog_methods(iam *iam);
 void iam_rpc_join_methods(iam *iam);
 /** Add methods to the table. */
 void iam_methods_add(iam *iam, const rpc_method *methods, size_t count);
-/** Walks of the service of a call. */
-rpc_walks *iam_walks(const rpc_txn *txn);
 
 /** Load the signing keys; when they differ from the newest state they become it. */
 LPX_RESULT iam_ring_load(iam *iam, store_tx *tx);

@@ -154,7 +154,7 @@ static lpx_err create_member(store_tx *tx, rpc_txn *txn, iam_member *member, con
 lpx_err iam_walk_begin(rpc_txn *txn, const char *method, const ProtobufCMessage *query, uint32_t offset, rpc_walk *walk,
                        iam_page *page)
 {
-    LPX_TRY(rpc_walk_begin(iam_walks(txn), txn, method, query, offset, walk));
+    LPX_TRY(rpc_walk_begin(txn, method, query, offset, walk));
     page->after_net_id = walk->resumed ? walk->after.number : -1;
     page->after_tenant_id = walk->resumed ? lpx_str_of(walk->after.text) : LPX_STR("");
     page->skip = walk->skip;
@@ -167,7 +167,7 @@ uint32_t iam_walk_end(rpc_txn *txn, const rpc_walk *walk, const iam_member *memb
     if (count > 0) {
         last = rpc_place_of(members[count - 1].net_id, members[count - 1].tenant_id);
     }
-    return rpc_walk_end(iam_walks(txn), txn, walk, count, behind, &last);
+    return rpc_walk_end(txn, walk, count, behind, &last);
 }
 
 /* NetworkRegistry. */

@@ -14,7 +14,7 @@ lpx_err iam_list_join_servers(store_tx *tx, rpc_txn *txn, const char *method, bo
     Pb__Iam__V2__ListJoinServersRequest query = *in;
     query.offset = query.limit = 0;
     rpc_walk walk;
-    LPX_TRY(rpc_walk_begin(iam_walks(txn), txn, method, &query.base, in->offset, &walk));
+    LPX_TRY(rpc_walk_begin(txn, method, &query.base, in->offset, &walk));
     const iam_join_page page = {.listed_only = catalog,
                                 .name_contains = pb_str(in->name_contains),
                                 .after_id = walk.resumed ? walk.after.number : 0,
@@ -41,7 +41,7 @@ lpx_err iam_list_join_servers(store_tx *tx, rpc_txn *txn, const char *method, bo
     pb__iam__v2__list_join_servers_response__init(reply);
     reply->join_servers = list;
     reply->n_join_servers = count;
-    reply->total = rpc_walk_end(iam_walks(txn), txn, &walk, count, behind, &last);
+    reply->total = rpc_walk_end(txn, &walk, count, behind, &last);
     txn->reply = &reply->base;
     return LPX_SUCCESS;
 }

@@ -95,7 +95,8 @@ static lpx_err run_txn(rpc_call *call, const ProtobufCMessage *request)
                           .request = request,
                           .arena = &call->arena,
                           .now = io_loop_now(server->loop).utc,
-                          .service = call->entry->method->service};
+                          .service = call->entry->method->service,
+                          .walks = server->walks};
     call->job = (store_job){
         .home = server->loop, .write = call->entry->method->flavour == RPC_WRITE, .work = txn_work, .done = txn_done};
     return store_submit(server->store, &call->job);

@@ -11,6 +11,7 @@
 
 typedef struct rpc_server rpc_server; /* one per loop */
 typedef struct rpc_call rpc_call;
+typedef struct rpc_walks rpc_walks; /* rpc/walks.h */
 
 /** What a transaction method gets. It runs on a store worker and may be run again from the start. */
 typedef struct rpc_txn {
@@ -19,8 +20,9 @@ typedef struct rpc_txn {
     const ProtobufCMessage *reply;   /* to set: the answer, in the arena; left NULL: an empty message */
     lpx_arena *arena;
     lpx_utc now;
-    lpx_note note; /* sentence for the user when the method fails */
-    void *service; /* rpc_method.service */
+    lpx_note note;    /* sentence for the user when the method fails */
+    void *service;    /* rpc_method.service */
+    rpc_walks *walks; /* through lists; NULL: offsets count rows */
 } rpc_txn;
 
 typedef enum rpc_flavour {

@@ -94,6 +94,7 @@ struct rpc_server {
     io_loop *loop;
     store *store;
     io_workers *password_workers;
+    rpc_walks *walks;
     grpc_server *grpc;
     method_entry *methods; /* sorted by path */
     size_t method_count;

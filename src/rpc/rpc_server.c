@@ -55,6 +55,7 @@ lpx_err rpc_server_new(const rpc_server_opts *opts, rpc_server **out)
     server->loop = opts->loop;
     server->store = opts->store;
     server->password_workers = opts->password_workers;
+    server->walks = opts->walks;
     lpx_list_init(&server->streams);
     lpx_list_init(&server->waiting);
     static const grpc_server_opts defaults = {0};

@@ -11,6 +11,7 @@ typedef struct rpc_server_opts {
     io_loop *loop;
     store *store;                 /* for transaction methods; borrowed */
     io_workers *password_workers; /* for administrators' passwords; borrowed */
+    rpc_walks *walks;             /* of all loops, for lists; borrowed; NULL: offsets count rows */
     const grpc_server_opts *grpc; /* NULL: defaults */
     /* A certificate was used; at most once in RPC_CERT_USED_EVERY_S for each. NULL: nobody wants to know. */
     void (*cert_used)(void *ctx, io_loop *loop, const char *fingerprint, lpx_utc now);

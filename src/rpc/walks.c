@@ -103,12 +103,13 @@ static walk *find(rpc_walks *walks, const uint8_t list[static 16], uint32_t offs
     return found;
 }
 
-lpx_err rpc_walk_begin(rpc_walks *walks, const rpc_txn *txn, const char *method, const ProtobufCMessage *query,
-                       uint32_t offset, rpc_walk *out)
+lpx_err rpc_walk_begin(const rpc_txn *txn, const char *method, const ProtobufCMessage *query, uint32_t offset,
+                       rpc_walk *out)
 {
+    rpc_walks *walks = txn->walks;
     rpc_walk made = {.offset = offset, .skip = offset};
     LPX_TRY(list_id(txn, method, query, made.list));
-    if (offset > 0) {
+    if (walks != NULL && offset > 0) {
         pthread_mutex_lock(&walks->lock);
         walk *w = find(walks, made.list, offset, txn->now);
         if (w != NULL) {
@@ -167,14 +168,14 @@ static void advance(rpc_walks *walks, const rpc_txn *txn, const rpc_walk *page, 
     w->turn = ++walks->turns;
 }
 
-uint32_t rpc_walk_end(rpc_walks *walks, const rpc_txn *txn, const rpc_walk *page, size_t count, uint32_t behind,
-                      const rpc_place *last)
+uint32_t rpc_walk_end(const rpc_txn *txn, const rpc_walk *page, size_t count, uint32_t behind, const rpc_place *last)
 {
+    rpc_walks *walks = txn->walks;
     uint32_t seen = page->resumed ? page->offset : 0;
     uint32_t total = behind <= UINT32_MAX - seen ? seen + behind : UINT32_MAX;
     bool more = total > page->offset && count < total - page->offset;
     /* Those who ask until a page is empty come once more after the last row. */
-    if (count > 0 && (more || page->resumed)) {
+    if (walks != NULL && count > 0 && (more || page->resumed)) {
         pthread_mutex_lock(&walks->lock);
         advance(walks, txn, page, (position){.offset = page->offset + (uint32_t)count, .place = *last});
         pthread_mutex_unlock(&walks->lock);

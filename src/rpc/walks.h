@@ -41,12 +41,11 @@ void rpc_walks_free(rpc_walks **walks);
  * @param method  names the list
  * @param query   the request with its offset and limit set to 0: what is listed
  * @err RESOURCE_EXHAUSTED: BASE_NO_MEMORY (of the request's arena) */
-LPX_RESULT rpc_walk_begin(rpc_walks *walks, const rpc_txn *txn, const char *method, const ProtobufCMessage *query,
-                          uint32_t offset, rpc_walk *out);
+LPX_RESULT rpc_walk_begin(const rpc_txn *txn, const char *method, const ProtobufCMessage *query, uint32_t offset,
+                          rpc_walk *out);
 /** End a page.
  * @param count   rows of the page
  * @param behind  all rows after walk->after that the query lists, the skipped ones too
  * @param last    of the last row; not looked at when count is 0
  * @return the total to answer */
-uint32_t rpc_walk_end(rpc_walks *walks, const rpc_txn *txn, const rpc_walk *walk, size_t count, uint32_t behind,
-                      const rpc_place *last);
+uint32_t rpc_walk_end(const rpc_txn *txn, const rpc_walk *walk, size_t count, uint32_t behind, const rpc_place *last);

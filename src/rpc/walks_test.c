@@ -36,7 +36,7 @@ static int set_up(void **state)
     f->walks = rpc_walks_new();
     lpx_arena_init(&f->arena, 64 << 20);
     pb__iam__v1__list_networks_request__init(&f->query);
-    f->txn = (rpc_txn){.who = &caller, .arena = &f->arena, .now = {INT64_C(1700000000000000)}};
+    f->txn = (rpc_txn){.who = &caller, .arena = &f->arena, .walks = f->walks, .now = {INT64_C(1700000000000000)}};
     *state = f;
     return 0;
 }
@@ -56,14 +56,14 @@ static size_t page(fixture *f, const list *rows, uint32_t offset, uint32_t limit
     rpc_walk walk;
     size_t count = 0;
     uint32_t behind = 0;
-    assert_int_equal(rpc_walk_begin(f->walks, &f->txn, "List", &f->query.base, offset, &walk).code, LPX_OK);
+    assert_int_equal(rpc_walk_begin(&f->txn, "List", &f->query.base, offset, &walk).code, LPX_OK);
     for (int i = walk.resumed ? (int)walk.after.number + 1 : 0; i < ROWS; i++) {
         if (rows->there[i] && behind++ >= walk.skip && count < limit) {
             out[count++] = i;
         }
     }
     rpc_place last = rpc_place_of(count > 0 ? out[count - 1] : 0, LPX_STR(""));
-    *total = rpc_walk_end(f->walks, &f->txn, &walk, count, behind, &last);
+    *total = rpc_walk_end(&f->txn, &walk, count, behind, &last);
     lpx_arena_reset(&f->arena);
     return count;
 }
