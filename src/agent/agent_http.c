@@ -2,7 +2,10 @@
 #include <stdio.h>
 
 #include "agent/agent_priv.h"
+#include "codec/json/json.h"
 #include "lpx_reasons.h"
+
+enum { REFUSAL_BYTES = 300 /* of a page that refuses, in a sentence */ };
 
 /* The header that a request carries; waits for a token when it needs one. */
 typedef struct token_wait {
@@ -61,6 +64,18 @@ static lpx_code code_of_status(int status)
     }
 }
 
+/* What a refusal says: the message of its JSON, else its text. */
+static lpx_str refusal_of(lpx_bytes body, lpx_arena *arena)
+{
+    const json_value *value = NULL;
+    lpx_note note = {{0}};
+    lpx_str text = lpx_bytes_str(body);
+    if (!lpx_failed(json_parse(text, arena, &value, &note)) && json_text(json_member(value, "message")).len > 0) {
+        text = json_text(json_member(value, "message"));
+    }
+    return (lpx_str){text.ptr, text.len < REFUSAL_BYTES ? text.len : REFUSAL_BYTES};
+}
+
 lpx_err agent_get(agent *a, agent_service service, bool authorised, const char *url, lpx_arena *arena, agent_page *out)
 {
     *out = (agent_page){.status = 0};
@@ -85,9 +100,10 @@ lpx_err agent_get(agent *a, agent_service service, bool authorised, const char *
     if (result.status >= 200 && result.status < 300) {
         return LPX_SUCCESS;
     }
+    lpx_str said = refusal_of(result.body, arena);
     out->failure.code = code_of_status(result.status);
-    (void)snprintf(out->failure.text, sizeof out->failure.text, "%s: %s answers with status %d: %.*s",
-                   lpx_code_name((uint16_t)out->failure.code), url, result.status,
-                   (int)(result.body.len < 300 ? result.body.len : 300), (const char *)result.body.ptr);
+    (void)snprintf(out->failure.text, sizeof out->failure.text, "%s: %s answers with status %d%s%.*s",
+                   lpx_code_name((uint16_t)out->failure.code), url, result.status, said.len > 0 ? ": " : "",
+                   (int)said.len, said.len > 0 ? said.ptr : "");
     return (lpx_err){.code = (uint16_t)out->failure.code, .reason = AGENT_CALL_FAILED};
 }

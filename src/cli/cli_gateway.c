@@ -41,7 +41,12 @@ static lpx_err fetch(cli *c, const char *url, const json_value **out, lpx_str *b
         (void)fprintf(c->world->err, "%s: GET %s\n", c->program, url);
     }
     if (lpx_failed(agent_get(c->agent, AGENT_MAPPER, true, url, &c->arena, &page))) {
-        return cli_call_failed(c, &page.failure);
+        lpx_err err = cli_call_failed(c, &page.failure);
+        if (page.status == 0 && page.failure.code == LPX_UNAVAILABLE) {
+            cli_explain(c, "%s. Check --mapper-url, and --ca-file if the certificate is the exchange's own",
+                        page.failure.text);
+        }
+        return err;
     }
     *body = lpx_bytes_str(page.body);
     return lpx_failed(json_parse(*body, &c->arena, out, &note))

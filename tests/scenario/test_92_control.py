@@ -203,8 +203,11 @@ def test_gateways(world):
     got = world.json(HOME, "gateway", "get", *gateway)
     assert got["technicalContact"]["email"] == "gw@example.com" and got["rxRate"] == 20
     assert re.search(r"location\.latitude:\s+45\.188", world.run(HOME, "gateway", "get", *gateway).stdout)
-    assert world.run(HOME, "gateway", "get", "--forwarder-net-id", FORWARDER, "--gateway-id", "x", check=False).returncode == 3
+    result = world.run(HOME, "gateway", "get", "--forwarder-net-id", FORWARDER, "--gateway-id", "x", check=False)
+    assert result.returncode == 3 and "status 404: " in result.stderr and "{" not in result.stderr
     world.run(FORWARDER, "gateway", "update", *gateway, "--clear-location", "--online=false")
     wait_until(lambda: not listed(), 60, "the gateway to go")
+    result = lpx("gateway", "list", "--mapper-url", "https://127.0.0.1:9/api/v2", check=False)
+    assert result.returncode == 5 and "Check --mapper-url" in result.stderr
     result = world.run(HOME, "gateway", "list", "--mapper-url", f"https://127.0.0.1:{world.exchange.http_port}/nothing", check=False)
     assert result.returncode == 3
