@@ -9,8 +9,10 @@ import threading
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from harness.api import load_api
 from harness.exchange import wait_until
+from harness.frames import data_frame, uplink
 from harness.members import Admin
 
 HEALTH, LIST = "/grpc.health.v1.Health/Check", "/org.packetbroker.iam.v1.NetworkRegistry/ListNetworks"
@@ -152,6 +154,22 @@ def test_answers_are_compressed_for_who_wants_it(web):
     assert plain[1]["Content-Encoding"] is None and packed[1]["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in plain[1].get_all("Vary") and "Accept-Encoding" in packed[1].get_all("Vary")
     assert json.loads(plain[2]) == json.loads(gzip.decompress(packed[2]))
+
+
+def test_an_uplink_as_json_reaches_its_home_network(web, shared_exchange):
+    admin, home_id, base = Admin(shared_exchange), 0x600115, 0xE0000000 | 0x115 << 17
+    admin.create_network(0xC00117)
+    admin.create_network(home_id, blocks=[(base, 15)])
+    forwarder, home = admin.member(0xC00117), admin.member(home_id)
+    stream, phy = home.subscribe_home("json"), data_frame(base + 1)
+
+    status, answer = web.post("/org.packetbroker.routing.v1.ForwarderData/Publish",
+                              {"forwarderNetId": 0xC00117, "message": json_format.MessageToDict(uplink(shared_exchange.pb, phy))},
+                              Authorization=f"Bearer {forwarder.token}")
+    assert status == 200, answer
+    got = stream.next()
+    assert got.id == answer["id"] and got.message.phy_payload.plain == phy
+    stream.call.cancel()
 
 
 def test_many_clients_at_once(shared_exchange, network):
