@@ -6,6 +6,7 @@ import pytest
 from harness.exchange import wait_until
 from harness.frames import UNCONFIRMED_DOWN, data_frame, join_request, uplink
 from harness.members import Admin, Stream
+from test_53_peers import Peered
 
 numbers = itertools.count(0x800)
 Code = grpc.StatusCode
@@ -164,6 +165,24 @@ def test_no_route_and_joins(world):
     stream.close()
 
 
+def test_a_join_server_names_the_home_network(world):
+    join_eui = 0x70B3D57ED1000000 | world.home_id
+    server = world.pb.v3.JoinServer(join_eui_prefixes=[{"value": join_eui, "length": 64}], fixed={"net_id": world.home_id})
+    registry = world.pb.iam2.JoinServerRegistryStub(world.admin.channel)
+    made = registry.CreateJoinServer(world.pb.iam2.CreateJoinServerRequest(join_server=server),
+                                     metadata=world.admin.metadata).join_server
+    stream = world.home.subscribe_home("joins")
+
+    def routed():
+        found = world.trace(world.forwarder, world.send(join_request(join_eui, 1)))
+        return found.steps[0].event == "routed" and found
+    step = wait_until(routed, what="the Join Server").steps[0]
+    assert (step.route, step.home_network.net_id) == ("join_server_fixed", world.home_id)
+    assert "fixed endpoint" in step.text
+    registry.DeleteJoinServer(world.pb.iam2.JoinServerRequest(id=made.id), metadata=world.admin.metadata)
+    stream.close()
+
+
 def test_a_downlink(world):
     stream, back = world.subscribe(), world.forwarder.subscribe_forwarder("g")
     message = world.pb.v3.DownlinkMessage(phy_payload=data_frame(world.base + 7, mtype=UNCONFIRMED_DOWN, f_port=2))
@@ -258,7 +277,51 @@ def test_memory_is_bounded_and_counted(exchange):
     metrics = exchange.metrics()
     assert 0 < metrics["lpx_trace_messages_kept"] <= 52
     assert metrics["lpx_trace_messages_kept"] + metrics["lpx_trace_messages_overwritten_total"] == 101
+    watcher = watch(world, world.home)
+    exchange.stop()  # while somebody watches
+    assert watcher.next() is None
+
+
+def test_a_slow_subscriber_loses_the_oldest(exchange):
+    exchange.settings.update(router__queue_messages=2, server__loops=1)
+    exchange.start()
+    world = World(exchange)
+    world.subscribe().close()
+    request = world.pb.routing1.SubscribeHomeNetworkRequest(home_network_net_id=world.home_id, group="slow")
+    call = world.home.home.Subscribe(request, metadata=world.home.metadata)
+    call.initial_metadata()  # in place, and never read
+
+    def lost():
+        world.send(token=b"x" * 4000)
+        return [t for t in recent(world, world.home, drops_only=True) if t.steps[-1].reason == "queue_full"]
+    trace = wait_until(lost, what="a full queue")[0]
+    assert events(trace) == [("routed", ""), ("dropped", "queue_full")]
+    assert "slow subscriber" in trace.steps[1].text
+    call.cancel()
+    wait_until(lambda: any(("dropped", "gone") in events(t) for t in recent(world, world.forwarder)), what="who left")
     exchange.stop()
+
+
+def test_through_another_exchange(build, pb, tmp_path):
+    group = Peered(build, pb, tmp_path, ("west", "east"))
+    forwarder_id, home_id, base = 0xC00058, 0x600058, 0xE0000000 | 0x58 << 17
+    group.admins["west"].create_network(forwarder_id)
+    group.admins["east"].create_network(home_id, blocks=[(base, 15)])
+    group.peer_with(west={"east": {"uplinks": [f"{home_id:06X}"]}}, east={"west": {}})
+    forwarder, home = group.admins["west"].member(forwarder_id), group.admins["east"].member(home_id)
+    stream = home.subscribe_home("g")
+    message_id = forwarder.publish_uplink(uplink(pb, data_frame(base + 1)))
+    assert stream.next().id == message_id
+
+    def trace(member):
+        tracer = pb.lpx_trace.TracerStub(member.channel)
+        return tracer.GetTrace(pb.lpx_trace.GetTraceRequest(id=message_id), metadata=member.metadata).trace
+    wait_until(lambda: events(trace(forwarder)) == [("routed", ""), ("sent", "")], what="the answer of the other exchange")
+    assert trace(forwarder).steps[0].route == "peer" and "another exchange" in trace(forwarder).steps[0].text
+    assert trace(home).hops == [f"{forwarder_id:06X}", "west"] and trace(home).forwarder.net_id == forwarder_id
+    assert trace(home).steps[0].home_network.net_id == home_id
+    stream.close()
+    group.stop()
 
 
 def test_off(exchange):
