@@ -211,6 +211,61 @@ static bool enough(world *w, const m_settings *s, const m_message *m, who home)
     return false;
 }
 
+/* Peer of the longest prefix, -1: none. */
+static int longest(const m_peer_route *routes, unsigned count, uint64_t value, unsigned width)
+{
+    int best = -1;
+    for (unsigned i = 0; i < count; i++) {
+        if (bits_equal(routes[i].value, value, width, routes[i].length) &&
+            (best < 0 || routes[i].length > routes[best].length)) {
+            best = (int)i;
+        }
+    }
+    return best < 0 ? -1 : (int)routes[best].peer;
+}
+
+static void hand_to(outcome *o, decision verdict, int peer)
+{
+    verdict.route = TRAFFIC_ROUTE_PEER;
+    verdict.copies = 1;
+    o->handed_to = (unsigned)peer + 1;
+    add_decision(o, verdict);
+}
+
+/* Nobody here has it. The peers' addresses are of no network that is known here. */
+static void naive_elsewhere(world *w, const m_message *m, outcome *o)
+{
+    who nobody = {0, "", ""};
+    int peer = m->join ? longest(w->peer_joins, w->peer_join_count, m->join_eui, 64)
+                       : longest(w->peer_addrs, w->peer_addr_count, m->dev_addr, 32);
+    if (peer < 0 || (unsigned)peer + 1 == m->came_by) {
+        add_no_route(o);
+        return;
+    }
+    decision verdict = {.home = nobody, .route = TRAFFIC_ROUTE_PEER};
+    unsigned allowed = policy_flags(w, m->forwarder, nobody, true, &verdict.policy);
+    if ((allowed & type_flag(m)) == 0) {
+        verdict.drop = TRAFFIC_DROP_POLICY;
+        add_decision(o, verdict);
+        return;
+    }
+    verdict.stripped_signal_quality = m->signal && (allowed & 8) == 0;
+    verdict.stripped_localization = m->localization && (allowed & 16) == 0;
+    hand_to(o, verdict, peer);
+}
+
+/* Peer of a downlink's forwarder, -1: none. */
+static int forwarder_peer(const world *w, const m_message *m)
+{
+    int peer = -1;
+    for (unsigned i = 0; i < NETS; i++) {
+        if (naive_nets[i] == m->forwarder.net && !w->registered[i]) {
+            peer = m->heard_by > 0 ? (int)m->heard_by - 1 : w->peer_of_net[i];
+        }
+    }
+    return peer >= 0 && (unsigned)peer + 1 != m->came_by ? peer : -1;
+}
+
 /* How a copy for a home network finds its subscriptions. */
 typedef struct hunt {
     const m_message *m;
@@ -317,6 +372,11 @@ static void hunt_all(world *w, hunt *h, outcome *o)
                                                 .decision = o->decision_count};
         }
     }
+    int peer = h->m->up || h->verdict.copies > 0 ? -1 : forwarder_peer(w, h->m);
+    if (peer >= 0) {
+        hand_to(o, h->verdict, peer);
+        return;
+    }
     h->verdict.drop = h->met ? TRAFFIC_DROP_FILTER : TRAFFIC_DROP_NO_ENDPOINT;
     const m_settings *settings = h->m->up ? settings_of(w, h->homes[0]) : NULL;
     if (h->verdict.copies > 0 && settings != NULL && enough(w, settings, h->m, h->homes[0])) {
@@ -415,7 +475,7 @@ static void naive_data(world *w, const m_message *m, outcome *o)
         }
     }
     if (count == 0) {
-        add_no_route(o);
+        naive_elsewhere(w, m, o);
         return;
     }
     count = without_beaten(owners, count);
@@ -460,7 +520,7 @@ static void naive_join(world *w, const m_message *m, outcome *o)
         }
     }
     if (o->decision_count == 0) {
-        add_no_route(o);
+        naive_elsewhere(w, m, o);
     }
 }
 

@@ -16,6 +16,8 @@ enum {
     MAX_SETTINGS = 4,
     MAX_PARTIES = 2,
     MAX_COUNTED = 256,
+    MAX_ROUTES = 3,
+    PEERS = 2,
 };
 
 /* ---- the model: what the world is made of ---- */
@@ -67,7 +69,8 @@ typedef struct m_message {
     uint64_t join_eui, dev_eui;
     uint32_t dev_addr, port; /* port 256: none */
     bool confirmed, f_opts, metadata, signal, localization;
-    unsigned payload; /* which of a few */
+    unsigned came_by, heard_by; /* number of a peer plus 1, 0: none */
+    unsigned payload;           /* which of a few */
     int64_t now;
     unsigned known_count; /* joins: home networks that the Join Server named, each another member */
     who known[MAX_KNOWN];
@@ -80,6 +83,12 @@ typedef struct m_settings {
     unsigned max_copies;
     int64_t window;
 } m_settings;
+
+/* What goes to peers: addresses or JoinEUIs. */
+typedef struct m_peer_route {
+    uint64_t value;
+    unsigned length, peer;
+} m_peer_route;
 
 /* Copies of one payload that a home network has had since began. */
 typedef struct m_counted {
@@ -101,6 +110,10 @@ typedef struct world {
     m_policy policies[MAX_POLICIES];
     unsigned policy_count;
     bool open, loopback;
+    m_peer_route peer_addrs[MAX_ROUTES], peer_joins[MAX_ROUTES];
+    unsigned peer_addr_count, peer_join_count;
+    int peer_of_net[NETS]; /* -1: none */
+    bool registered[NETS];
     m_sub subs[MAX_SUBS];
     unsigned sub_count;
     unsigned turns[MAX_SUBS]; /* all subscriptions, the next of each group before the later ones */
@@ -130,6 +143,7 @@ typedef struct outcome {
     unsigned copy_count;
     decision decisions[MAX_COPIES];
     unsigned decision_count;
+    unsigned handed_to; /* number of a peer plus 1, 0: none */
 } outcome;
 
 /** The NetIDs and tenant ids that there are. */
