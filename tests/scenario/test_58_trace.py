@@ -292,7 +292,7 @@ def test_a_slow_subscriber_loses_the_oldest(exchange):
     call.initial_metadata()  # in place, and never read
 
     def lost():
-        world.send(token=b"x" * 4000)
+        world.send(token=b"x" * 200000)
         return [t for t in recent(world, world.home, drops_only=True) if t.steps[-1].reason == "queue_full"]
     trace = wait_until(lost, what="a full queue")[0]
     assert events(trace) == [("routed", ""), ("dropped", "queue_full")]
