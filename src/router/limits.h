@@ -87,7 +87,8 @@ enum {
     /* Other exchanges, and the file that names them; secrets are short. */
     ROUTER_MAX_PEERS = 64,
     ROUTER_PEERS_FILE_BYTES = 256 << 10,
-    ROUTER_PEERS_ARENA_BYTES = 32 << 20,
+    ROUTER_PEERS_SECRET_BYTES = 1 << 10,
+    ROUTER_PEERS_ARENA_BYTES = 8 << 20,
     /* Forwarders that are remembered to be behind a peer, 24 bytes each, for long enough to answer any uplink. */
     ROUTER_HEARD_SLOTS = 1 << 14,
     ROUTER_HEARD_US = 15 * 60 * 1000 * 1000,
@@ -103,6 +104,7 @@ enum {
     ROUTER_PEER_ENVELOPE_BYTES = 16 << 10,
     /* Exchanges that a message may have passed before. */
     ROUTER_MAX_HOPS = 8,
+    ROUTER_HOP_NAME_BYTES = 255, /* as host names */
     /* An id of another exchange; clients keep 80 characters. */
     ROUTER_PEER_ID_BYTES = 80,
 

@@ -43,16 +43,31 @@ static lpx_err check_speaker(const router_shard *shard, uint32_t peer, uint32_t 
                     (unsigned)net_id, who->name);
 }
 
-static lpx_err check_hops(const router_shard *shard, Pb__V3__RouteHop *const *hops, size_t count, lpx_note *note)
+/* Hops that are kept and told are few, and their names short. */
+static lpx_err check_hop_names(Pb__V3__RouteHop *const *hops, size_t count, lpx_note *note)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pb_str(hops[i]->sender_name).len > ROUTER_HOP_NAME_BYTES ||
+            pb_str(hops[i]->receiver_name).len > ROUTER_HOP_NAME_BYTES) {
+            return lpx_fail(note, ROUTER_BAD_HOP, "message.hops[%zu] has a name of more than %d bytes.", i,
+                            ROUTER_HOP_NAME_BYTES);
+        }
+    }
+    return LPX_SUCCESS;
+}
+
+static lpx_err check_hops(const router_shard *shard, const router_passage *p, lpx_note *note)
 {
     lpx_str own = lpx_str_of(shard->router->name);
-    bool here = false;
-    for (size_t i = 0; i < count && count <= ROUTER_MAX_HOPS; i++) {
-        here = here || lpx_str_equal(pb_str(hops[i]->receiver_name), own) ||
-               lpx_str_equal(pb_str(hops[i]->sender_name), own);
+    if (p->hop_count > ROUTER_MAX_HOPS) {
+        return lpx_fail(note, ROUTER_BEEN_HERE, "The message has %zu hops; it may have %d.", p->hop_count,
+                        ROUTER_MAX_HOPS);
     }
-    if (here || count > ROUTER_MAX_HOPS) {
-        return lpx_fail(note, ROUTER_BEEN_HERE, here ? "The message has been here before." : "Too many hops.");
+    for (size_t i = 0; i < p->hop_count; i++) {
+        if (lpx_str_equal(pb_str(p->hops[i]->receiver_name), own) ||
+            lpx_str_equal(pb_str(p->hops[i]->sender_name), own)) {
+            return lpx_fail(note, ROUTER_BEEN_HERE, "The message has been here before.");
+        }
     }
     return LPX_SUCCESS;
 }
@@ -70,6 +85,7 @@ static lpx_err check_id(lpx_str id, lpx_note *note)
 static void tell_hops(router_passage *p)
 {
     traffic_outcome outcome = {.route = TRAFFIC_ROUTE_PEER, .drop = TRAFFIC_DROP_HOPS};
+    p->hop_count = p->hop_count < ROUTER_MAX_HOPS ? p->hop_count : ROUTER_MAX_HOPS;
     router_counter_add(&p->shard->counts.dropped[p->direction][outcome.drop], 1);
     router_passage_tell(p, &outcome);
 }
@@ -114,6 +130,7 @@ static lpx_err look_at_uplink(const Pb__V3__RoutedUplinkMessage *message, router
     request.forwarder_cluster_id = message->forwarder_cluster_id;
     request.message = message->message;
     LPX_TRY(check_id(pb_str(message->id), note));
+    LPX_TRY(check_hop_names(message->hops, message->n_hops, note));
     return router_check_uplink(&request, out, note);
 }
 
@@ -141,7 +158,7 @@ static lpx_err take_uplink(router_shard *shard, rpc_call *call, const Pb__V3__Ro
                           .hop_count = message->n_hops,
                           .id = message->id,
                           .sender = shard->router->peers->list[peer].name};
-    lpx_err err = check_hops(shard, message->hops, message->n_hops, note);
+    lpx_err err = check_hops(shard, p, note);
     if (lpx_failed(err)) {
         tell_hops(p);
         return err;
@@ -173,6 +190,7 @@ static lpx_err look_at_downlink(const Pb__V3__RoutedDownlinkMessage *message, ro
     request.forwarder_cluster_id = message->forwarder_cluster_id;
     request.message = message->message;
     LPX_TRY(check_id(pb_str(message->id), note));
+    LPX_TRY(check_hop_names(message->hops, message->n_hops, note));
     return router_check_downlink(&request, out, note);
 }
 
@@ -210,7 +228,7 @@ static lpx_err take_downlink(router_shard *shard, rpc_call *call, const Pb__V3__
                           .hop_count = message->n_hops,
                           .id = message->id,
                           .sender = shard->router->peers->list[peer].name};
-    lpx_err err = check_hops(shard, message->hops, message->n_hops, note);
+    lpx_err err = check_hops(shard, p, note);
     if (lpx_failed(err)) {
         tell_hops(p);
         return err;

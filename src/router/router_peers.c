@@ -23,11 +23,11 @@
 /* ---- files ---- */
 
 /* A whole file; its text lives in the arena. */
-static lpx_err read_file(const char *path, lpx_arena *arena, lpx_str *out, lpx_note *note)
+static lpx_err read_file(const char *path, size_t max_bytes, lpx_arena *arena, lpx_str *out, lpx_note *note)
 {
     FILE *file = fopen(path, "rb");
-    char *text = lpx_arena_get(arena, ROUTER_PEERS_FILE_BYTES + 1);
-    size_t len = file != NULL && text != NULL ? fread(text, 1, ROUTER_PEERS_FILE_BYTES + 1, file) : 0;
+    char *text = lpx_arena_get(arena, max_bytes + 1);
+    size_t len = file != NULL && text != NULL ? fread(text, 1, max_bytes + 1, file) : 0;
     bool failed = file == NULL || ferror(file) != 0;
     if (file != NULL) {
         (void)fclose(file);
@@ -35,7 +35,7 @@ static lpx_err read_file(const char *path, lpx_arena *arena, lpx_str *out, lpx_n
     if (text == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
-    if (failed || len > ROUTER_PEERS_FILE_BYTES) {
+    if (failed || len > max_bytes) {
         return lpx_fail(note, ROUTER_BAD_PEERS, "%s %s.", path,
                         failed ? "cannot be read" : "is larger than a file of peers or secrets may be");
     }
@@ -124,7 +124,7 @@ static lpx_err set_secret(reading *r, router_peer *peer, lpx_str path, lpx_note 
     const char *name;
     lpx_str text;
     LPX_TRY(keep(r->peers, path, &name));
-    LPX_TRY(read_file(name, &r->peers->arena, &text, note));
+    LPX_TRY(read_file(name, ROUTER_PEERS_SECRET_BYTES, &r->peers->arena, &text, note));
     return keep(r->peers, without_space(text), &peer->client_secret);
 }
 
@@ -224,7 +224,7 @@ static lpx_err read_document(reading *r, lpx_note *note)
     router_peers *peers = r->peers;
     lpx_str text;
     yaml_doc doc;
-    LPX_TRY(read_file(r->path, &peers->arena, &text, note));
+    LPX_TRY(read_file(r->path, ROUTER_PEERS_FILE_BYTES, &peers->arena, &text, note));
     LPX_TRY(yaml_read(text, &peers->arena, &doc, note));
     peers->list = lpx_arena_array(&peers->arena, ROUTER_MAX_PEERS, sizeof *peers->list);
     r->addrs = lpx_arena_array(&peers->arena, doc.count, sizeof *r->addrs);

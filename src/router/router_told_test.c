@@ -227,6 +227,100 @@ static void reports_that_count_are_told(void **state)
     close_exchange(&o.x);
 }
 
+/* Publish a downlink of 000042 to 000013/fwd; the id is copied to out. */
+static void publish_down(exchange *x, char out[static 96])
+{
+    rpc_call *call = fake_call_new(x->loops[1]);
+    Pb__V3__DownlinkMessage message = PB__V3__DOWNLINK_MESSAGE__INIT;
+    message.phy_payload = (ProtobufCBinaryData){DATA_DOWNLINK_BYTES, data_downlink};
+    Pb__Routing__V1__PublishDownlinkMessageRequest in = PB__ROUTING__V1__PUBLISH_DOWNLINK_MESSAGE_REQUEST__INIT;
+    in.home_network_net_id = 66;
+    in.forwarder_net_id = 19;
+    in.forwarder_tenant_id = fwd_tenant;
+    in.message = &message;
+    invoke(x, "HomeNetworkData/Publish", call, &in.base);
+    assert_true(call->replied);
+    ProtobufCMessage *reply;
+    assert_false(lpx_failed(pb_decode(&pb__routing__v1__publish_downlink_message_response__descriptor, call->reply,
+                                      &call->arena, &reply, NULL)));
+    keep(out, lpx_str_of(((Pb__Routing__V1__PublishDownlinkMessageResponse *)reply)->id));
+    fake_call_free(&call);
+}
+
+/* Report as forwarder 000013/fwd. @param error -1: success */
+static void report_down(exchange *x, char *id, Pb__V3__MessageDeliveryState step, int error)
+{
+    Pb__V3__DownlinkMessageDeliveryStateChange__TransmissionResult success =
+        PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__TRANSMISSION_RESULT__INIT; /* neither window */
+    Pb__V3__DownlinkMessageDeliveryStateChange change = PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__INIT;
+    change.id = id;
+    change.home_network_net_id = 66;
+    change.forwarder_net_id = 19;
+    change.forwarder_tenant_id = fwd_tenant;
+    change.state = step;
+    if (step == PROCESSED && error < 0) {
+        change.result_case = PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_SUCCESS;
+        change.success = &success;
+    } else if (step == PROCESSED) {
+        change.result_case = PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_ERROR;
+        change.error = (Pb__V3__DownlinkMessageProcessingError)error;
+    }
+    Pb__Routing__V1__DownlinkMessageDeliveryStateChangeRequest in =
+        PB__ROUTING__V1__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE_REQUEST__INIT;
+    in.state_change = &change;
+    rpc_call *call = fake_call_new(x->loops[0]);
+    invoke(x, "ReportDownlinkMessageDeliveryState", call, &in.base);
+    assert_true(call->replied);
+    fake_call_free(&call);
+    turn_all(x);
+}
+
+/* Every error of a downlink, UNKNOWN (0, present all the same) among them; success without a window is one. */
+static void errors_of_downlinks_are_told_apart(void **state)
+{
+    (void)state;
+    observed o;
+    open_observed(&o, open_opts);
+    const int last = PB__V3__DOWNLINK_MESSAGE_PROCESSING_ERROR__GATEWAY_NOT_CONNECTED;
+    for (int error = -1; error <= last; error++) {
+        char id[96];
+        publish_down(&o.x, id);
+        report_down(&o.x, id, PB__V3__MESSAGE_DELIVERY_STATE__ACCEPTED, -1);
+        report_down(&o.x, id, PB__V3__MESSAGE_DELIVERY_STATE__FORWARDED, -1);
+        report_down(&o.x, id, PB__V3__MESSAGE_DELIVERY_STATE__DELIVERED, -1);
+        report_down(&o.x, id, PROCESSED, error);
+        assert_int_equal(o.notes.report_count, error + 2);
+        const traffic_report *told = &o.notes.reports[error + 1].report;
+        assert_int_equal(told->direction, TRAFFIC_DOWN);
+        assert_int_equal(told->failed, error >= 0);
+        assert_int_equal(told->error, error >= 0 ? error : 0);
+    }
+    router_counts c = counts_of(&o.x);
+    assert_int_equal(c.reports[TRAFFIC_DOWN][ROUTER_REPORT_PROGRESS], 3 * (last + 2));
+    assert_int_equal(c.reports[TRAFFIC_DOWN][ROUTER_REPORT_ERROR], last + 1);
+    assert_int_equal(c.reports[TRAFFIC_DOWN][ROUTER_REPORT_SUCCESS], 1);
+    close_exchange(&o.x);
+}
+
+static void errors_of_uplinks_are_told_apart(void **state)
+{
+    (void)state;
+    observed o;
+    open_observed(&o, open_opts);
+    for (int error = 0; error <= PB__V3__UPLINK_MESSAGE_PROCESSING_ERROR__DUPLICATE_PAYLOAD; error++) {
+        char id[96];
+        Pb__V3__UplinkMessageProcessingErrorValue value = PB__V3__UPLINK_MESSAGE_PROCESSING_ERROR_VALUE__INIT;
+        value.value = (Pb__V3__UplinkMessageProcessingError)error;
+        publish_on(&o.x, 0, id);
+        report_on(&o.x, 0, id, PROCESSED, &value);
+        turn_all(&o.x);
+        assert_int_equal(o.notes.report_count, error + 1);
+        assert_true(o.notes.reports[error].report.failed);
+        assert_int_equal(o.notes.reports[error].report.error, error);
+    }
+    close_exchange(&o.x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +328,8 @@ int main(void)
         cmocka_unit_test(a_downlink_is_told_too),
         cmocka_unit_test(each_copy_is_settled_once),
         cmocka_unit_test(reports_that_count_are_told),
+        cmocka_unit_test(errors_of_downlinks_are_told_apart),
+        cmocka_unit_test(errors_of_uplinks_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
