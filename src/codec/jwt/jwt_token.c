@@ -164,7 +164,7 @@ static bool signature_holds(const jwt_key *key, const token_parts *parts)
 LPX_RESULT jwt_payload_verify(const jwt_key *key, lpx_str token, lpx_arena *arena, lpx_str *out, lpx_note *note)
 {
     token_parts parts;
-    lpx_str kid, signature, payload;
+    lpx_str kid = {0}, signature = {0}, payload = {0}; /* gcc -O3 does not see that failures return */
     LPX_TRY(token_split(token, &parts, note));
     LPX_TRY(header_read(parts.header, arena, &kid, note));
     LPX_TRY(part_decode(parts.signature, arena, &signature, note));

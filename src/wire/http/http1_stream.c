@@ -156,7 +156,7 @@ void http1_stream_end(http1_request *request, bool whole)
     }
     lpx_assert(conn->request == request && conn->phase == HTTP1_STREAMING);
     bool done = s->head_only || (whole && add(request, (lpx_bytes){NULL, 0}, HTTP1_GZIP_END));
-    if (s->chunked && !s->head_only) {
+    if (done && s->chunked && !s->head_only) {
         lpx_buf_add_str(http1_conn_out(conn), LPX_STR("0\r\n\r\n"));
     }
     bool keep = request->head.keep_alive && !conn->server->draining;
