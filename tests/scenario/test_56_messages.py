@@ -77,11 +77,3 @@ def test_names_and_groups_of_net_ids(world):
     with pytest.raises(grpc.RpcError) as error:
         admin.create_network(0xE000A1)
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT and "E000A0" in error.value.details()
-
-
-def test_services_that_come_later_say_so(world):
-    _, admin, *_ = world
-    for path in ("/org.packetbroker.iam.v2.Catalog/ListNetworks", "/org.packetbroker.reporting.v1.Reporter/GetRoutedMessages"):
-        with pytest.raises(grpc.RpcError) as error:
-            admin.channel.unary_unary(path, lambda b: b, lambda b: b)(b"", metadata=admin.metadata)
-        assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED and error.value.details()
