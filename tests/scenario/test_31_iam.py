@@ -7,7 +7,7 @@ import grpc
 import pytest
 from harness.members import ALL_RIGHTS, Admin, Member
 
-numbers = itertools.count(0x700)
+numbers = itertools.count(0x300)  # the low 11 bits of a NetID of type 3 are its addresses: no two files share them
 Code = grpc.StatusCode
 READ_NETWORK_CONTACT, READ_TARGET_AUTH, WRITE_TRAFFIC, READ_JOIN_SERVER, READ_JOIN_SERVER_CONTACT = 1, 6, 11, 12, 13
 INIT_RIGHTS = [0, 4, 7, 8, 9, 10, 11, 12, 14]

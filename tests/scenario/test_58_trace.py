@@ -8,7 +8,7 @@ from harness.frames import UNCONFIRMED_DOWN, data_frame, join_request, uplink
 from harness.members import Admin, Stream
 from test_53_peers import Peered
 
-numbers = itertools.count(0x800)
+numbers = itertools.count(0x380)
 Code = grpc.StatusCode
 
 
@@ -18,7 +18,7 @@ class World:
     def __init__(self, exchange):
         self.exchange, self.pb, self.admin = exchange, exchange.pb, Admin(exchange)
         number = next(numbers)
-        self.forwarder_id, self.home_id, self.stranger_id = 0xC04000 + number, 0x602000 + number % 0x700, 0xC05000 + number
+        self.forwarder_id, self.home_id, self.stranger_id = 0xC04000 + number, 0x602000 + number, 0xC05000 + number
         self.base = 0xE0000000 | (self.home_id & 0x7FF) << 17
         self.admin.create_network(self.forwarder_id)
         self.admin.create_tenant(self.forwarder_id, "acme")
