@@ -3,6 +3,7 @@
  * its id; reports on it count here, where it is given out, and are told to nobody else: there is no rpc for that. */
 #include "codec/pb/pb.h"
 #include "lpx_reasons.h"
+#include "router/router_handed.h"
 #include "router/router_join.h"
 #include "router/router_map.h"
 #include "router/router_passage.h"
@@ -41,44 +42,6 @@ static lpx_err check_speaker(const router_shard *shard, uint32_t peer, uint32_t 
     }
     return lpx_fail(note, ROUTER_PEER_SPOOF, "%s is %06X, a member of this exchange, for whom %s may not speak.", field,
                     (unsigned)net_id, who->name);
-}
-
-/* Hops that are kept and told are few, and their names short. */
-static lpx_err check_hop_names(Pb__V3__RouteHop *const *hops, size_t count, lpx_note *note)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (pb_str(hops[i]->sender_name).len > ROUTER_HOP_NAME_BYTES ||
-            pb_str(hops[i]->receiver_name).len > ROUTER_HOP_NAME_BYTES) {
-            return lpx_fail(note, ROUTER_BAD_HOP, "message.hops[%zu] has a name of more than %d bytes.", i,
-                            ROUTER_HOP_NAME_BYTES);
-        }
-    }
-    return LPX_SUCCESS;
-}
-
-static lpx_err check_hops(const router_shard *shard, const router_passage *p, lpx_note *note)
-{
-    lpx_str own = lpx_str_of(shard->router->name);
-    if (p->hop_count > ROUTER_MAX_HOPS) {
-        return lpx_fail(note, ROUTER_BEEN_HERE, "The message has %zu hops; it may have %d.", p->hop_count,
-                        ROUTER_MAX_HOPS);
-    }
-    for (size_t i = 0; i < p->hop_count; i++) {
-        if (lpx_str_equal(pb_str(p->hops[i]->receiver_name), own) ||
-            lpx_str_equal(pb_str(p->hops[i]->sender_name), own)) {
-            return lpx_fail(note, ROUTER_BEEN_HERE, "The message has been here before.");
-        }
-    }
-    return LPX_SUCCESS;
-}
-
-static lpx_err check_id(lpx_str id, lpx_note *note)
-{
-    bool good = id.len > 0 && id.len <= ROUTER_PEER_ID_BYTES;
-    for (size_t i = 0; good && i < id.len; i++) {
-        good = id.ptr[i] > ' ' && id.ptr[i] <= '~';
-    }
-    return good ? LPX_SUCCESS : lpx_fail(note, ROUTER_BAD_ID, "message.id must have 1 to 80 printable characters.");
 }
 
 /* A message that goes no further is told all the same: its parties may ask what became of it. */
@@ -120,20 +83,6 @@ static uint64_t forwarder_hash(const router *self, traffic_endpoint forwarder)
     return router_hash_text(router_hash_member(self->loader.seed, traffic_member_of(forwarder)), forwarder.cluster_id);
 }
 
-/* The parts of it that a publisher would send, checked as a publisher's. */
-static lpx_err look_at_uplink(const Pb__V3__RoutedUplinkMessage *message, router_uplink *out, lpx_note *note)
-{
-    Pb__Routing__V1__PublishUplinkMessageRequest request;
-    pb__routing__v1__publish_uplink_message_request__init(&request);
-    request.forwarder_net_id = message->forwarder_net_id;
-    request.forwarder_tenant_id = message->forwarder_tenant_id;
-    request.forwarder_cluster_id = message->forwarder_cluster_id;
-    request.message = message->message;
-    LPX_TRY(check_id(pb_str(message->id), note));
-    LPX_TRY(check_hop_names(message->hops, message->n_hops, note));
-    return router_check_uplink(&request, out, note);
-}
-
 static lpx_err take_uplink(router_shard *shard, rpc_call *call, const Pb__V3__RoutedUplinkMessage *message,
                            router_passage *p, lpx_note *note)
 {
@@ -141,10 +90,7 @@ static lpx_err take_uplink(router_shard *shard, rpc_call *call, const Pb__V3__Ro
     router_uplink uplink;
     LPX_TRY(find_peer(call, shard->router, &peer, note));
     LPX_TRY(check_size(shard, call, note));
-    if (message == NULL) {
-        return lpx_fail(note, ROUTER_FIELD_MISSING, "message is missing.");
-    }
-    LPX_TRY(look_at_uplink(message, &uplink, note));
+    LPX_TRY(router_handed_check_uplink(message, &uplink, note));
     router_shard_read_inbox(shard); /* who is a member */
     LPX_TRY(check_speaker(shard, peer, uplink.forwarder.net_id, "message.forwarder_net_id", note));
     uplink.now = io_loop_now(shard->loop).mono;
@@ -158,7 +104,7 @@ static lpx_err take_uplink(router_shard *shard, rpc_call *call, const Pb__V3__Ro
                           .hop_count = message->n_hops,
                           .id = message->id,
                           .sender = shard->router->peers->list[peer].name};
-    lpx_err err = check_hops(shard, p, note);
+    lpx_err err = router_handed_check_way(p->hops, p->hop_count, lpx_str_of(shard->router->name), note);
     if (lpx_failed(err)) {
         tell_hops(p);
         return err;
@@ -178,22 +124,6 @@ void router_peer_route_uplink(rpc_call *call, const ProtobufCMessage *message, v
 
 /* ---- downlinks ---- */
 
-static lpx_err look_at_downlink(const Pb__V3__RoutedDownlinkMessage *message, router_downlink *out, lpx_note *note)
-{
-    Pb__Routing__V1__PublishDownlinkMessageRequest request;
-    pb__routing__v1__publish_downlink_message_request__init(&request);
-    request.home_network_net_id = message->home_network_net_id;
-    request.home_network_tenant_id = message->home_network_tenant_id;
-    request.home_network_cluster_id = message->home_network_cluster_id;
-    request.forwarder_net_id = message->forwarder_net_id;
-    request.forwarder_tenant_id = message->forwarder_tenant_id;
-    request.forwarder_cluster_id = message->forwarder_cluster_id;
-    request.message = message->message;
-    LPX_TRY(check_id(pb_str(message->id), note));
-    LPX_TRY(check_hop_names(message->hops, message->n_hops, note));
-    return router_check_downlink(&request, out, note);
-}
-
 uint32_t router_heard_by(router_shard *shard, traffic_endpoint forwarder)
 {
     router *self = shard->router;
@@ -211,10 +141,7 @@ static lpx_err take_downlink(router_shard *shard, rpc_call *call, const Pb__V3__
     router_downlink downlink;
     LPX_TRY(find_peer(call, shard->router, &peer, note));
     LPX_TRY(check_size(shard, call, note));
-    if (message == NULL) {
-        return lpx_fail(note, ROUTER_FIELD_MISSING, "message is missing.");
-    }
-    LPX_TRY(look_at_downlink(message, &downlink, note));
+    LPX_TRY(router_handed_check_downlink(message, &downlink, note));
     router_shard_read_inbox(shard);
     LPX_TRY(check_speaker(shard, peer, downlink.home.net_id, "message.home_network_net_id", note));
     downlink.came_by = peer + 1;
@@ -228,7 +155,7 @@ static lpx_err take_downlink(router_shard *shard, rpc_call *call, const Pb__V3__
                           .hop_count = message->n_hops,
                           .id = message->id,
                           .sender = shard->router->peers->list[peer].name};
-    lpx_err err = check_hops(shard, p, note);
+    lpx_err err = router_handed_check_way(p->hops, p->hop_count, lpx_str_of(shard->router->name), note);
     if (lpx_failed(err)) {
         tell_hops(p);
         return err;
