@@ -71,6 +71,8 @@ static lpx_err run_create(cli *c)
         return cli_fail(c, CLI_CALL, "the exchange answered without the new network");
     }
     cli_show_network(c, answer->network, false);
+    cli_blocks_tell_cut(c, n->dev_addr_blocks, n->n_dev_addr_blocks, answer->network->dev_addr_blocks,
+                        answer->network->n_dev_addr_blocks);
     return LPX_SUCCESS;
 }
 
@@ -126,7 +128,9 @@ static lpx_err run_update(cli *c)
                                                    "nothing to update: give --name, --dev-addr-blocks or "
                                                    "another of the flags in --help");
     }
-    return cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateNetwork", &request.base);
+    LPX_TRY(cli_call_empty(c, AGENT_IAM, REGISTRY "UpdateNetwork", &request.base));
+    cli_blocks_check_stored(c, blocks_now, request.dev_addr_blocks);
+    return LPX_SUCCESS;
 }
 
 static lpx_err send_target(cli *c, Pb__V3__Target *target)

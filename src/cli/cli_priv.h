@@ -271,6 +271,13 @@ Pb__V3__DevAddrBlock **cli_blocks_merge(cli *c, Pb__V3__DevAddrBlock **now, size
 typedef lpx_err cli_blocks_now_fn(cli *c, Pb__V3__DevAddrBlock ***blocks, size_t *count);
 /** What --dev-addr-blocks, -add and -remove make of the blocks; *out stays as it is when none of them was given. */
 LPX_RESULT cli_blocks_change(cli *c, cli_blocks_now_fn *now, Pb__Iam__V1__DevAddrBlocksValue **out);
+/** Say on standard error (lpx alone) when other blocks were stored than were wanted: the exchange cuts them to the
+ * addresses of the NetID. */
+void cli_blocks_tell_cut(cli *c, Pb__V3__DevAddrBlock *const *wanted, size_t wanted_count,
+                         Pb__V3__DevAddrBlock *const *stored, size_t count);
+/** The same after an update, whose answer is empty: reads what is stored, if the caller may.
+ * @param wanted may be NULL: no blocks were sent */
+void cli_blocks_check_stored(cli *c, cli_blocks_now_fn *now, const Pb__Iam__V1__DevAddrBlocksValue *wanted);
 /** Rights of a text that cli_flag_check let through. */
 Pb__V3__Right *cli_rights_of(cli *c, const char *text, size_t *count);
 /** Contact of "<actor>-name", "-email", "-url"; NULL when all are empty. */

@@ -77,6 +77,8 @@ static lpx_err run_create(cli *c)
         return cli_fail(c, CLI_CALL, "the exchange answered without the new tenant");
     }
     cli_show_tenant(c, answer->tenant, false);
+    cli_blocks_tell_cut(c, t->dev_addr_blocks, t->n_dev_addr_blocks, answer->tenant->dev_addr_blocks,
+                        answer->tenant->n_dev_addr_blocks);
     return LPX_SUCCESS;
 }
 
@@ -132,7 +134,9 @@ static lpx_err run_update(cli *c)
                                                    "nothing to update: give --name, --dev-addr-blocks or "
                                                    "another of the flags in --help");
     }
-    return send_update(c, &request);
+    LPX_TRY(send_update(c, &request));
+    cli_blocks_check_stored(c, blocks_now, request.dev_addr_blocks);
+    return LPX_SUCCESS;
 }
 
 static lpx_err run_update_target(cli *c)

@@ -187,6 +187,43 @@ lpx_err cli_blocks_change(cli *c, cli_blocks_now_fn *now, Pb__Iam__V1__DevAddrBl
     return LPX_SUCCESS;
 }
 
+static bool same_blocks(Pb__V3__DevAddrBlock *const *a, size_t a_count, Pb__V3__DevAddrBlock *const *b, size_t b_count)
+{
+    bool same = a_count == b_count;
+    for (size_t i = 0; same && i < a_count; i++) {
+        same = a[i]->prefix != NULL && b[i]->prefix != NULL && a[i]->prefix->value == b[i]->prefix->value &&
+               a[i]->prefix->length == b[i]->prefix->length;
+    }
+    return same;
+}
+
+void cli_blocks_tell_cut(cli *c, Pb__V3__DevAddrBlock *const *wanted, size_t wanted_count,
+                         Pb__V3__DevAddrBlock *const *stored, size_t count)
+{
+    if (c->drop_in || same_blocks(wanted, wanted_count, stored, count)) {
+        return;
+    }
+    (void)fprintf(c->world->err, "%s: The DevAddr blocks were cut to the addresses of the NetID; stored:", c->program);
+    for (size_t i = 0; i < count; i++) {
+        (void)fprintf(c->world->err, " %s", cli_show_blocks(c, stored + i, 1));
+    }
+    (void)fprintf(c->world->err, "%s\n", count == 0 ? " none" : "");
+}
+
+void cli_blocks_check_stored(cli *c, cli_blocks_now_fn *now, const Pb__Iam__V1__DevAddrBlocksValue *wanted)
+{
+    Pb__V3__DevAddrBlock **stored = NULL;
+    size_t count = 0;
+    if (wanted == NULL || c->drop_in) {
+        return;
+    }
+    if (lpx_failed(now(c, &stored, &count))) {
+        cli_explain(c, "%s", ""); /* without READ_NETWORK nothing can be said; the update is done */
+        return;
+    }
+    cli_blocks_tell_cut(c, wanted->value, wanted->n_value, stored, count);
+}
+
 Pb__V3__Right *cli_rights_of(cli *c, const char *text, size_t *count)
 {
     Pb__V3__Right *rights = cli_get(c, (count_parts(text) + 1) * sizeof *rights);

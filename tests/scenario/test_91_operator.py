@@ -52,6 +52,16 @@ def test_the_four_know_no_forms(lpx):
         assert result.returncode == 1 and "unknown flag --output" in result.stderr
 
 
+def test_blocks_that_were_cut(lpx):
+    created = lpx("network", "tenant", "create", "--net-id", NETWORK, "--tenant-id", "greedy", "--dev-addr-blocks", "00000000/0")
+    assert f"cut to the addresses of the NetID; stored: {BLOCK:08X}/22" in created.stderr
+    updated = lpx("network", "tenant", "update", "--net-id", NETWORK, "--tenant-id", "greedy", "--dev-addr-blocks", "00000000/0")
+    assert f"stored: {BLOCK:08X}/22" in updated.stderr and updated.stdout == ""
+    inside = lpx("network", "tenant", "update", "--net-id", NETWORK, "--tenant-id", "greedy", "--dev-addr-blocks", f"{BLOCK:08X}/24")
+    assert inside.stderr == ""
+    lpx("network", "tenant", "delete", "--net-id", NETWORK, "--tenant-id", "greedy")
+
+
 def test_tenant(lpx):
     tenant = ["--net-id", NETWORK, "--tenant-id", "tenant-a"]
     assert "tenant-a" in lpx("network", "tenant", "create", *tenant, "--name", "Tenant A", "--dev-addr-blocks",
