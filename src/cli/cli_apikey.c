@@ -1,4 +1,7 @@
 /* lpx network apikey: API keys of networks and tenants. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -39,6 +42,21 @@ static lpx_err run_list(cli *c)
     return LPX_SUCCESS;
 }
 
+/* Wait for a whole line from a terminal, or Ctrl-C: the signals come only while it waits, so that none slips in between
+ * a look at the flag and the wait. */
+static void wait_for_line(int fd)
+{
+    sigset_t ours, before;
+    struct pollfd terminal = {.fd = fd, .events = POLLIN};
+    (void)sigemptyset(&ours);
+    (void)sigaddset(&ours, SIGINT);
+    (void)sigaddset(&ours, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &ours, &before);
+    while (!cli_interrupted() && ppoll(&terminal, 1, NULL, &before) < 0 && errno == EINTR) {
+    }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 /* A secret typed without echo; from a pipe, its first line. */
 lpx_err cli_key_prompt(cli *c, char **out)
 {
@@ -55,8 +73,9 @@ lpx_err cli_key_prompt(cli *c, char **out)
         silent = before;
         silent.c_lflag &= ~(tcflag_t)ECHO;
         (void)tcsetattr(fd, TCSAFLUSH, &silent);
+        wait_for_line(fd);
     }
-    const char *got = fgets(line, sizeof line, c->world->in);
+    const char *got = cli_interrupted() ? NULL : fgets(line, sizeof line, c->world->in);
     if (terminal) {
         (void)tcsetattr(fd, TCSAFLUSH, &before);
         (void)fputc('\n', c->world->err);
