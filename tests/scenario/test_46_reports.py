@@ -10,7 +10,7 @@ from harness.exchange import wait_until
 from harness.frames import UNCONFIRMED_DOWN, data_frame, join_request, uplink
 from harness.members import Admin
 
-numbers = itertools.count(0x500)
+numbers = itertools.count(0x580)
 Code = grpc.StatusCode
 
 

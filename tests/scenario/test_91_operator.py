@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-NETWORK, OTHER = "C000A0", "C000A1"  # 80000xxx: their DevAddrs
-BLOCK = 0xFC028000
+NETWORK, OTHER = "C000D0", "C000D1"
+BLOCK = 0xFC034000
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_tenant(lpx):
     assert lpx("network", "tenant", "get", *tenant, check=False).returncode == 3
 
 
-@pytest.mark.parametrize("words, owner", [(["network"], ["--net-id", NETWORK]), (["cluster"], ["--cluster-id", "eu1"])])
+@pytest.mark.parametrize("words, owner", [(["network"], ["--net-id", NETWORK]), (["cluster"], ["--cluster-id", "operator-test"])])
 def test_keys(lpx, words, owner):
     made = as_json(lpx(*words, "apikey", "create", *owner, "--rights", "READ_NETWORK", "--output", "json"))
     assert re.fullmatch("[A-Z2-7]{16}", made["keyId"]) and len(made["key"]) >= 32 and made["state"] == "APPROVED"
