@@ -472,18 +472,15 @@ static void changes_during_a_load_are_not_lost(void **state)
     kit_turn_until(f->k, &w.calls, 1);
     kit_gate_close(f->k, &gates[0], false);
     kit_gate_close(f->k, &gates[1], false);
-    fixture_key(f, &test_admin, 0x13, "", 1);
-    while (!f->iam->loading) {
-        io_loop_turn(f->k->loop, 100000);
-    }
-    fixture_key(f, &test_admin, 0x13, "", 1);
+    /* A load of before may still be about to end, and events may come as one: changes go on until one meets a load. */
     while (!f->iam->load_again) {
+        fixture_key(f, &test_admin, 0x13, "", 1);
         io_loop_turn(f->k->loop, 100000);
     }
-    assert_int_equal(atomic_load(&w.calls), 1);
+    unsigned seen = atomic_load(&w.calls);
     kit_gate_open(&gates[0]);
     kit_gate_open(&gates[1]);
-    kit_turn_until(f->k, &w.calls, 3);
+    kit_turn_until(f->k, &w.calls, seen + 2);
     iam_stop(f->iam);
     kit_turn_until(f->k, &f->k->finished, 2);
 }
