@@ -50,6 +50,7 @@ soak: $(SAN)/build.ninja
 	@/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/soak --build $(abspath $(SAN))
 
 bench: build
+	@tools/bootstrap bench
 	@bench/run
 
 install: build

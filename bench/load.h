@@ -1,17 +1,17 @@
-/* What the load programs share: clocks, processor time of the program under load, and raw HTTP/2 connections with many
- * unary gRPC calls in flight. Frames are made by hand, so that the load costs less than the server, and every answer is
- * checked. Whatever goes wrong ends the program with a sentence: a figure from a failed run is worth nothing. */
+/* What the load programs share: clocks, processor time of the program under load, and connections with many unary gRPC
+ * calls in flight, every answer checked. Whatever goes wrong ends the program with a sentence: a figure from a failed
+ * run is worth nothing. */
 #pragma once
 #include <sys/types.h>
 
-#include "io/conn.h"
+#include "raw.h"
 
 enum {
     LOAD_MAX_CONNECTIONS = 1024,
     LOAD_MAX_STREAMS = 1024,
-    LOAD_MAX_FRAME_BYTES = 16384, /* that every server takes: a message and its prefix */
-    LOAD_PREFIX_BYTES = 5,        /* of a gRPC message */
-    LOAD_STALL_SECONDS = 20,      /* without any progress: then something was lost */
+    LOAD_MAX_FRAME_BYTES = RAW_MAX_FRAME_BYTES, /* a message and its prefix */
+    LOAD_PREFIX_BYTES = 5,                      /* of a gRPC message */
+    LOAD_STALL_SECONDS = 20,                    /* without any progress: then something was lost */
 };
 
 /** Print what went wrong and end with status 1. */

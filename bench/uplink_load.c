@@ -1,251 +1,131 @@
-/* Load for lpxd: uplinks from N connections of a forwarder, with M publish calls in flight on each, to one subscription
- * of a home network. The requests are real in format and 400 bytes long, 1024 different ones. Every answer must be OK
- * with an id, and every id must be delivered once and no more: else the program ends with status 1 and no figure.
+/* Load for lpxd: uplinks of 400 bytes from N connections of a forwarder, with M publish calls in flight on each, to K
+ * subscribers of a home network. Every answer must be OK with an id, and every id must be delivered to each subscriber
+ * once and no more: else the program ends with status 1 and no figure. With a rate the uplinks go out at their times
+ * whatever comes back, and latency is counted from those times to the arrival at a subscriber.
  * Prints one figure per line: name value unit.
  * Usage: uplink_load --address HOST:PORT --ca FILE --pid PID --forwarder NETID --forwarder-token FILE --home NETID
- *                    --home-token FILE --dev-addr HEX [--connections N] [--streams M] [--calls K] */
+ *                    --home-token FILE --dev-addr HEX [--connections N] [--streams M] [--subscribers K] [--calls C]
+ *                    [--rate UPLINKS_PER_SECOND | --batch B]
+ * With a batch the connections publish by stream, M requests of B uplinks in flight on each. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/reader.h"
-#include "cli/cli_uplink.h"
-#include "codec/pb/pb.h"
-#include "crypto/hash.h"
 #include "load.h"
-#include "pb_routing_v1_api.pb-c.h"
-#include "wire/grpc/client.h"
+#include "pubs.h"
+#include "subs.h"
+#include "uplinks.h"
 
 #define PUBLISH "/org.packetbroker.routing.v1.ForwarderData/Publish"
-#define SUBSCRIBE "/org.packetbroker.routing.v1.HomeNetworkData/Subscribe"
 
 enum {
-    REQUESTS = 1024,
-    REQUEST_BYTES = 400,
-    PHY_HEAD_BYTES = 9, /* MHDR, DevAddr, FCtrl, FCnt, FPort */
-    PHY_MIC_BYTES = 4,
-    PHY_MAX_BYTES = 255,
     TOKEN_BYTES = 8192,
+    MAX_SUBSCRIBERS = 1000,
+    BLOCK_BITS = 22, /* of the home network */
     QUIET_US = 200000,
     AHEAD = 2048, /* uplinks not delivered yet before the publishers wait: half of what a subscription's queue takes */
     AHEAD_STEP = 256,
     TURN_US = 10000,
+    NAP_US = 20, /* at a rate: an uplink may be so late */
+    LONG_NAP_US = 500,
+    LOW_RATE = 2000, /* below this rate leave the processor to others */
 };
 
 typedef struct options {
     const char *address, *ca, *forwarder_token, *home_token;
     pid_t pid;
     uint32_t forwarder, home, dev_addr;
-    long connections, streams, calls;
+    long connections, streams, subscribers, calls, rate, batch;
 } options;
 
-/* Which messages: their number and the sum of their ids' hashes, so that one too few and one too many show. */
-typedef struct tally {
-    long count;
-    uint64_t sum;
-} tally;
-
-typedef struct uplinks {
+typedef struct state {
     options o;
     io_loop *loop;
     io_tls *tls;
-    uint8_t *requests[REQUESTS]; /* with their prefixes */
-    size_t lens[REQUESTS];
-    size_t next;
+    uplinks *set;
     char publish_auth[TOKEN_BYTES + 8], subscribe_auth[TOKEN_BYTES + 8];
-    load *l;
-    tally answered, delivered;
+    load *l; /* or */
+    pubs *streams;
+    subs *subscribers;
+    tally answered, delivered[MAX_SUBSCRIBERS];
+    long delivered_all;   /* sum of the counts */
     long allowed, wanted; /* uplinks that may be published, and shall be in the end */
-} uplinks;
+    uint64_t began_ns;    /* at a rate: when uplink 0 was due */
+    long scheduled;       /* uplinks that were given a time */
+    uint64_t *latencies;  /* ns, of deliveries to the first subscriber; NULL: not wanted */
+    size_t latency_count;
+} state;
 
-/* ---- ids ---- */
+/* ---- what comes and goes ---- */
 
-static void tally_id(tally *t, lpx_bytes id)
+static uint64_t due_ns(const state *s, long nth)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < id.len; i++) {
-        hash = (hash ^ id.ptr[i]) * UINT64_C(1099511628211);
-    }
-    t->count++;
-    t->sum += hash;
+    return s->began_ns + (uint64_t)nth * 1000000000 / (uint64_t)s->o.rate;
 }
-
-/* Find two length-delimited fields of a message. @return is the message well-formed? */
-static bool find_fields(lpx_bytes message, uint64_t second_number, lpx_bytes *first, lpx_bytes *second)
-{
-    lpx_reader r;
-    lpx_reader_init(&r, message);
-    while (lpx_reader_left(&r) > 0) {
-        uint64_t tag = lpx_reader_varint(&r);
-        if ((tag & 7) == 0) {
-            (void)lpx_reader_varint(&r);
-        } else if ((tag & 7) == 2) {
-            lpx_bytes value = lpx_reader_take(&r, (size_t)lpx_reader_varint(&r));
-            *first = tag >> 3 == 1 ? value : *first;
-            *second = tag >> 3 == second_number ? value : *second;
-        } else {
-            return false;
-        }
-    }
-    return !r.failed;
-}
-
-/* ---- publishers ---- */
 
 static lpx_bytes next(void *ctx)
 {
-    uplinks *u = ctx;
-    size_t i = u->next++ % REQUESTS;
-    return lpx_bytes_of(u->requests[i], u->lens[i]);
+    state *s = ctx;
+    return uplinks_next(s->set, s->latencies != NULL ? due_ns(s, s->scheduled++) : 0);
 }
 
 static void check(void *ctx, lpx_bytes message)
 {
-    uplinks *u = ctx;
+    state *s = ctx;
     uint8_t prefix[LOAD_PREFIX_BYTES];
-    lpx_bytes id = {0}, none = {0};
     if (message.len < LOAD_PREFIX_BYTES) {
         load_die("an answer has no message");
     }
     load_prefix(prefix, message.len - LOAD_PREFIX_BYTES);
-    if (memcmp(message.ptr, prefix, sizeof prefix) != 0 ||
-        !find_fields(lpx_bytes_of(message.ptr + LOAD_PREFIX_BYTES, message.len - LOAD_PREFIX_BYTES), 0, &id, &none) ||
-        id.len == 0) {
-        load_die("an answer has no id");
+    if (memcmp(message.ptr, prefix, sizeof prefix) != 0) {
+        load_die("an answer is not one message");
     }
-    tally_id(&u->answered, id);
+    uplinks_tally_answer(&s->answered, lpx_bytes_of(message.ptr + LOAD_PREFIX_BYTES, message.len - LOAD_PREFIX_BYTES));
+}
+
+static void on_message(void *ctx, long subscriber, lpx_bytes routed)
+{
+    state *s = ctx;
+    uint64_t stamp;
+    uplinks_tally_routed(&s->delivered[subscriber], routed);
+    s->delivered_all++;
+    if (s->latencies == NULL || subscriber != 0) {
+        return;
+    }
+    if (!uplinks_stamp(routed, &stamp)) {
+        load_die("a delivery has lost its payload");
+    }
+    s->latencies[s->latency_count++] = load_wall_ns() - stamp;
+}
+
+static void start(state *s, long calls)
+{
+    if (s->streams != NULL) {
+        pubs_start(s->streams, calls);
+    } else {
+        load_start(s->l, calls);
+    }
+}
+
+static long least_delivered(const state *s)
+{
+    long least = s->delivered[0].count;
+    for (long i = 1; i < s->o.subscribers; i++) {
+        least = s->delivered[i].count < least ? s->delivered[i].count : least;
+    }
+    return least;
 }
 
 /* Go on when most of what was published has arrived: else the load would measure how much a queue drops. */
-static void allow_more(uplinks *u)
+static void allow_more(state *s)
 {
-    long most = u->delivered.count + AHEAD < u->wanted ? u->delivered.count + AHEAD : u->wanted;
-    if (most - u->allowed >= AHEAD_STEP || (most == u->wanted && most > u->allowed)) {
-        load_start(u->l, most - u->allowed);
-        u->allowed = most;
+    long most = least_delivered(s) + AHEAD;
+    most = most < s->wanted ? most : s->wanted;
+    if (most - s->allowed >= AHEAD_STEP || (most == s->wanted && most > s->allowed)) {
+        start(s, most - s->allowed);
+        s->allowed = most;
     }
-}
-
-/* ---- the subscriber ---- */
-
-static void on_message(void *ctx, lpx_bytes message)
-{
-    uplinks *u = ctx;
-    lpx_bytes id = {0}, uplink = {0};
-    if (!find_fields(message, 7, &id, &uplink) || id.len == 0 || uplink.len == 0) {
-        load_die("a delivery has no id or no uplink");
-    }
-    tally_id(&u->delivered, id);
-    allow_more(u);
-}
-
-static void on_done(void *ctx, const grpc_status *status)
-{
-    (void)ctx;
-    load_die("the subscription ended: %s: %.*s", lpx_code_name(status->code), (int)status->message.len,
-             status->message.ptr);
-}
-
-static const grpc_out_events subscriber_events = {.on_message = on_message, .on_done = on_done};
-
-static void subscribe(uplinks *u)
-{
-    Pb__Routing__V1__SubscribeHomeNetworkRequest request = PB__ROUTING__V1__SUBSCRIBE_HOME_NETWORK_REQUEST__INIT;
-    grpc_client_opts opts = {.address = u->o.address, .tls = u->tls};
-    grpc_client *client = NULL;
-    lpx_note note = {0};
-    lpx_arena arena;
-    lpx_bytes bytes;
-    lpx_arena_init(&arena, 4096);
-    request.home_network_net_id = u->o.home;
-    request.group = (char *)(uintptr_t) "bench";
-    if (lpx_failed(pb_encode(&request.base, &arena, &bytes)) ||
-        lpx_failed(grpc_client_new(u->loop, &opts, &client, &note))) {
-        load_die("cannot subscribe: %s", note.text);
-    }
-    grpc_meta meta = {.key = "authorization", .value = lpx_str_bytes(lpx_str_of(u->subscribe_auth))};
-    grpc_out *call = grpc_client_start(client, SUBSCRIBE, &meta, 1, 0, &subscriber_events, u);
-    if (call == NULL || !grpc_out_send(call, bytes)) {
-        load_die("cannot subscribe: no memory");
-    }
-    grpc_out_close_send(call);
-    lpx_arena_fini(&arena);
-}
-
-/* ---- requests ---- */
-
-/* An unconfirmed data uplink of a device in the home network's block. */
-static size_t make_phy(const uplinks *u, uint32_t index, size_t payload_len, uint8_t out[static PHY_MAX_BYTES])
-{
-    uint32_t dev_addr = u->o.dev_addr + index % 256;
-    uint8_t head[PHY_HEAD_BYTES] = {
-        0x40, (uint8_t)dev_addr, (uint8_t)(dev_addr >> 8), (uint8_t)(dev_addr >> 16), (uint8_t)(dev_addr >> 24),
-        0x80, (uint8_t)index,    (uint8_t)(index >> 8),    (uint8_t)(1 + index % 200)};
-    memcpy(out, head, sizeof head);
-    for (size_t i = PHY_HEAD_BYTES; i < PHY_HEAD_BYTES + payload_len + PHY_MIC_BYTES; i++) {
-        out[i] = (uint8_t)(i * 151 + index * 31);
-    }
-    return PHY_HEAD_BYTES + payload_len + PHY_MIC_BYTES;
-}
-
-/* Encode one request with that much payload into the arena. */
-static lpx_bytes make_request(const uplinks *u, uint32_t index, size_t payload_len, lpx_arena *arena)
-{
-    Pb__Routing__V1__PublishUplinkMessageRequest request = PB__ROUTING__V1__PUBLISH_UPLINK_MESSAGE_REQUEST__INIT;
-    uint8_t phy[PHY_MAX_BYTES], token[CRYPTO_SHA256_BYTES];
-    char gateway[32];
-    lpx_note note = {0};
-    lpx_bytes bytes = {0};
-    int64_t now_us = (int64_t)time(NULL) * 1000000 + 123456;
-    (void)snprintf(gateway, sizeof gateway, "eui-58a0cbfffe8%05x", index % 40);
-    crypto_sha256(lpx_str_bytes(lpx_str_of(gateway)), token);
-    cli_reception reception = {.phy = lpx_bytes_of(phy, make_phy(u, index, payload_len, phy)),
-                               .gateway_id = gateway,
-                               .has_location = true,
-                               .latitude = 45.18402 + index % 40 / 1000.0,
-                               .longitude = 5.70739,
-                               .altitude_m = 212,
-                               .rssi_dbm = -80.0F - (float)(index % 40),
-                               .snr_db = 7.5F,
-                               .frequency_hz = 867100000 + index % 8 * 200000,
-                               .spreading_factor = 7 + index % 6,
-                               .bandwidth_hz = 125000,
-                               .gateway_us = now_us - 20000,
-                               .forwarder_us = now_us,
-                               .token = lpx_bytes_of(token, sizeof token)};
-    if (lpx_failed(cli_uplink_make(&reception, arena, &request.message, &note))) {
-        load_die("cannot make an uplink: %s", note.text);
-    }
-    request.forwarder_net_id = u->o.forwarder;
-    if (lpx_failed(pb_encode(&request.base, arena, &bytes))) {
-        load_die("cannot encode an uplink");
-    }
-    return bytes;
-}
-
-static void make_requests(uplinks *u)
-{
-    lpx_arena arena;
-    size_t payload = 1;
-    lpx_arena_init(&arena, 1 << 20);
-    for (uint32_t i = 0; i < REQUESTS; i++) {
-        lpx_bytes bytes = {0};
-        /* The next request is at most a few bytes shorter or longer than the last one. */
-        for (payload = payload > 8 ? payload - 8 : 1; payload < 200 && bytes.len < REQUEST_BYTES; payload++) {
-            lpx_arena_reset(&arena);
-            bytes = make_request(u, i, payload, &arena);
-        }
-        u->lens[i] = LOAD_PREFIX_BYTES + bytes.len;
-        u->requests[i] = malloc(u->lens[i]);
-        if (u->requests[i] == NULL || bytes.len < REQUEST_BYTES || bytes.len > REQUEST_BYTES + 3) {
-            load_die("a request has %zu bytes in place of %d", bytes.len, REQUEST_BYTES);
-        }
-        load_prefix(u->requests[i], bytes.len);
-        memcpy(u->requests[i] + LOAD_PREFIX_BYTES, bytes.ptr, bytes.len);
-    }
-    lpx_arena_fini(&arena);
 }
 
 /* ---- options ---- */
@@ -264,7 +144,8 @@ static void read_token(const char *path, char out[static TOKEN_BYTES + 8])
 static void usage(void)
 {
     load_die("usage: uplink_load --address HOST:PORT --ca FILE --pid PID --forwarder NETID --forwarder-token FILE "
-             "--home NETID --home-token FILE --dev-addr HEX [--connections N] [--streams M] [--calls K]");
+             "--home NETID --home-token FILE --dev-addr HEX [--connections N] [--streams M] [--subscribers K] "
+             "[--calls C] [--rate UPLINKS_PER_SECOND | --batch B]");
 }
 
 static bool parse_number(options *o, const char *name, const char *value)
@@ -281,8 +162,14 @@ static bool parse_number(options *o, const char *name, const char *value)
         o->connections = load_number(name, value, 10, 1, LOAD_MAX_CONNECTIONS);
     } else if (strcmp(name, "--streams") == 0) {
         o->streams = load_number(name, value, 10, 1, LOAD_MAX_STREAMS);
+    } else if (strcmp(name, "--subscribers") == 0) {
+        o->subscribers = load_number(name, value, 10, 1, MAX_SUBSCRIBERS);
     } else if (strcmp(name, "--calls") == 0) {
         o->calls = load_number(name, value, 10, 1, 1000000000);
+    } else if (strcmp(name, "--rate") == 0) {
+        o->rate = load_number(name, value, 10, 1, 10000000);
+    } else if (strcmp(name, "--batch") == 0) {
+        o->batch = load_number(name, value, 10, 1, 1024);
     } else {
         return false;
     }
@@ -291,7 +178,7 @@ static bool parse_number(options *o, const char *name, const char *value)
 
 static options parse(int argc, char **argv)
 {
-    options o = {.connections = 8, .streams = 32, .calls = 200000};
+    options o = {.connections = 8, .streams = 32, .subscribers = 1, .calls = 200000};
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
         if (strcmp(name, "--address") == 0) {
@@ -307,7 +194,7 @@ static options parse(int argc, char **argv)
         }
     }
     if (argc % 2 == 0 || o.address == NULL || o.ca == NULL || o.forwarder_token == NULL || o.home_token == NULL ||
-        o.pid == 0 || o.dev_addr == 0) {
+        o.pid == 0 || o.dev_addr == 0 || (o.rate > 0 && o.batch > 0)) {
         usage();
     }
     return o;
@@ -315,100 +202,191 @@ static options parse(int argc, char **argv)
 
 /* ---- runs ---- */
 
-static void init(uplinks *u)
+static void subscribe(state *s)
+{
+    const char *auth = s->subscribe_auth;
+    subs_opts opts = {.loop = s->loop,
+                      .address = s->o.address,
+                      .tls = s->tls,
+                      .authorizations = &auth,
+                      .authorization_count = 1,
+                      .count = s->o.subscribers,
+                      .home = s->o.home,
+                      .home_count = 1,
+                      .block = s->o.dev_addr,
+                      .block_length = BLOCK_BITS,
+                      .on_message = on_message,
+                      .ctx = s};
+    s->subscribers = subs_new(&opts);
+}
+
+static void init(state *s)
 {
     static const char *const alpn[] = {"h2", NULL};
-    io_tls_client_opts tls_opts = {.ca_file = u->o.ca, .alpn = alpn};
+    io_tls_client_opts tls_opts = {.ca_file = s->o.ca, .alpn = alpn};
     lpx_note note = {.text = "no memory"};
-    u->loop = io_loop_new(0);
-    if (u->loop == NULL || lpx_failed(io_tls_client_new(&tls_opts, &u->tls, &note))) {
+    s->loop = io_loop_new(0);
+    if (s->loop == NULL || lpx_failed(io_tls_client_new(&tls_opts, &s->tls, &note))) {
         load_die("%s", note.text);
     }
-    read_token(u->o.forwarder_token, u->publish_auth);
-    read_token(u->o.home_token, u->subscribe_auth);
-    make_requests(u);
-    subscribe(u);
-    load_opts opts = {.loop = u->loop,
-                      .address = u->o.address,
-                      .tls = u->tls,
+    read_token(s->o.forwarder_token, s->publish_auth);
+    read_token(s->o.home_token, s->subscribe_auth);
+    s->set = uplinks_new(s->o.forwarder, s->o.dev_addr);
+    subscribe(s);
+    if (s->o.batch > 0) {
+        pubs_opts by_stream = {.loop = s->loop,
+                               .address = s->o.address,
+                               .tls = s->tls,
+                               .authorization = s->publish_auth,
+                               .connections = s->o.connections,
+                               .requests = s->o.streams,
+                               .batch = s->o.batch,
+                               .set = s->set,
+                               .answered = &s->answered};
+        s->streams = pubs_new(&by_stream);
+        return;
+    }
+    load_opts opts = {.loop = s->loop,
+                      .address = s->o.address,
+                      .tls = s->tls,
                       .path = PUBLISH,
                       .authority = "localhost",
                       .user_agent = "uplink_load",
-                      .authorization = u->publish_auth,
-                      .connections = u->o.connections,
-                      .streams = u->o.streams,
+                      .authorization = s->publish_auth,
+                      .connections = s->o.connections,
+                      .streams = s->o.streams,
                       .next = next,
                       .check = check,
-                      .ctx = u};
-    u->l = load_new(&opts);
+                      .ctx = s};
+    s->l = load_new(&opts);
 }
 
-static void turn_for(uplinks *u, int64_t us)
+static bool all_open(void *ctx)
 {
-    for (uint64_t end = load_wall_ns() + (uint64_t)us * 1000; load_wall_ns() < end;) {
-        io_loop_turn(u->loop, TURN_US);
-    }
+    const state *s = ctx;
+    return subs_open(s->subscribers) == s->o.subscribers;
 }
 
-/* Publish one uplink after the other until one comes back: then the subscription is in place. */
-static void wait_for_subscription(uplinks *u)
+static long opened(void *ctx)
 {
-    uint64_t end = load_wall_ns() + LOAD_STALL_SECONDS * UINT64_C(1000000000);
-    while (u->delivered.count == 0) {
-        if (load_wall_ns() > end) {
-            load_die("no uplink reached the subscriber in %d s", LOAD_STALL_SECONDS);
-        }
-        load_run(u->l, 1);
-        turn_for(u, 2 * TURN_US);
-    }
-    turn_for(u, QUIET_US);
-    u->answered = u->delivered = (tally){0};
-    u->wanted = u->allowed = 0;
+    const state *s = ctx;
+    return subs_open(s->subscribers);
 }
 
+/* Also asked after every turn: publishers go on here. */
 static bool all_came(void *ctx)
 {
-    const uplinks *u = ctx;
-    (void)load_done(u->l);
-    return u->answered.count >= u->wanted && u->delivered.count >= u->wanted;
+    state *s = ctx;
+    allow_more(s);
+    if (s->l != NULL) {
+        (void)load_done(s->l);
+    }
+    return s->answered.count >= s->wanted && s->delivered_all >= s->wanted * s->o.subscribers;
 }
 
 static long came(void *ctx)
 {
-    const uplinks *u = ctx;
-    return u->answered.count + u->delivered.count;
+    const state *s = ctx;
+    return s->answered.count + s->delivered_all;
 }
 
-static void run(uplinks *u, long calls)
+static void wait_for_all(state *s)
 {
-    u->wanted += calls;
-    allow_more(u);
-    if (!load_turn_until(u->loop, all_came, came, u)) {
-        load_die("of %ld uplinks %ld were accepted and %ld delivered, then nothing came for %d s", u->wanted,
-                 u->answered.count, u->delivered.count, LOAD_STALL_SECONDS);
+    if (!load_turn_until(s->loop, all_came, came, s)) {
+        load_die("of %ld uplinks %ld were accepted and %ld copies delivered, then nothing came for %d s", s->wanted,
+                 s->answered.count, s->delivered_all, LOAD_STALL_SECONDS);
     }
+}
+
+static void run(state *s, long calls)
+{
+    s->wanted += calls;
+    wait_for_all(s);
+}
+
+static void check_all(state *s)
+{
+    for (uint64_t end = load_wall_ns() + QUIET_US * UINT64_C(1000); load_wall_ns() < end;) {
+        io_loop_turn(s->loop, TURN_US);
+    }
+    for (long i = 0; i < s->o.subscribers; i++) {
+        if (s->delivered[i].count != s->answered.count || s->delivered[i].sum != s->answered.sum) {
+            load_die("%ld uplinks were accepted and %ld delivered to subscriber %ld, or other ones", s->answered.count,
+                     s->delivered[i].count, i);
+        }
+    }
+}
+
+static void run_closed(state *s)
+{
+    run(s, s->o.calls / 10 + s->o.connections * s->o.streams);
+    uint64_t cpu = load_cpu_ns(s->o.pid), own = load_cpu_ns(getpid()), wall = load_wall_ns();
+    run(s, s->o.calls);
+    cpu = load_cpu_ns(s->o.pid) - cpu;
+    own = load_cpu_ns(getpid()) - own;
+    wall = load_wall_ns() - wall;
+    check_all(s);
+    double calls = (double)s->o.calls;
+    (void)printf("uplink_server_cpu_per_call %.3f us\n", (double)cpu / 1000 / calls);
+    (void)printf("uplink_load_cpu_per_call %.3f us\n", (double)own / 1000 / calls);
+    (void)printf("uplinks_per_second %.0f 1/s\n", calls * 1e9 / (double)wall);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double percentile_us(const state *s, size_t per_mille)
+{
+    return (double)s->latencies[(s->latency_count - 1) * per_mille / 1000] / 1000;
+}
+
+static void run_at_rate(state *s)
+{
+    run(s, s->o.rate / 10 + s->o.connections * s->o.streams);
+    s->latencies = calloc((size_t)s->o.calls, sizeof *s->latencies);
+    if (s->latencies == NULL) {
+        load_die("no memory");
+    }
+    uint64_t cpu = load_cpu_ns(s->o.pid);
+    s->began_ns = load_wall_ns();
+    for (long begun = 0; begun < s->o.calls;) {
+        long due = (long)((load_wall_ns() - s->began_ns) * (uint64_t)s->o.rate / 1000000000);
+        due = due < s->o.calls ? due : s->o.calls;
+        if (due > begun) {
+            load_start(s->l, due - begun);
+            begun = due;
+        }
+        io_loop_turn(s->loop, 0);
+        (void)usleep(s->o.rate < LOW_RATE ? LONG_NAP_US : NAP_US);
+    }
+    s->wanted += s->o.calls;
+    s->allowed += s->o.calls;
+    wait_for_all(s);
+    cpu = load_cpu_ns(s->o.pid) - cpu;
+    check_all(s);
+    qsort(s->latencies, s->latency_count, sizeof *s->latencies, by_size);
+    (void)printf("latency_p50 %.1f us\n", percentile_us(s, 500));
+    (void)printf("latency_p99 %.1f us\n", percentile_us(s, 990));
+    (void)printf("latency_max %.1f us\n", percentile_us(s, 1000));
+    (void)printf("uplink_server_cpu_per_call %.3f us\n", (double)cpu / 1000 / (double)s->o.calls);
 }
 
 int main(int argc, char **argv)
 {
-    static uplinks u;
-    u.o = parse(argc, argv);
+    static state s;
+    s.o = parse(argc, argv);
     load_pin(0);
-    init(&u);
-    wait_for_subscription(&u);
-    run(&u, u.o.calls / 10 + u.o.connections * u.o.streams);
-    uint64_t cpu = load_cpu_ns(u.o.pid), own = load_cpu_ns(getpid()), wall = load_wall_ns();
-    run(&u, u.o.calls);
-    cpu = load_cpu_ns(u.o.pid) - cpu;
-    own = load_cpu_ns(getpid()) - own;
-    wall = load_wall_ns() - wall;
-    turn_for(&u, QUIET_US);
-    if (u.delivered.count != u.answered.count || u.delivered.sum != u.answered.sum) {
-        load_die("%ld uplinks were accepted and %ld delivered, or other ones", u.answered.count, u.delivered.count);
+    init(&s);
+    if (!load_turn_until(s.loop, all_open, opened, &s)) {
+        load_die("%ld of %ld subscriptions began", subs_open(s.subscribers), s.o.subscribers);
     }
-    double calls = (double)u.o.calls;
-    (void)printf("uplink_server_cpu_per_call %.3f us\n", (double)cpu / 1000 / calls);
-    (void)printf("uplink_load_cpu_per_call %.3f us\n", (double)own / 1000 / calls);
-    (void)printf("uplinks_per_second %.0f 1/s\n", calls * 1e9 / (double)wall);
+    if (s.o.rate > 0) {
+        run_at_rate(&s);
+    } else {
+        run_closed(&s);
+    }
     return 0;
 }

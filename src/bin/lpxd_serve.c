@@ -104,6 +104,11 @@ static lpx_err start_trace(lpxd *app)
     return trace_new(&opts, &app->trace);
 }
 
+static uint32_t rate_of(const lpxd *app, const char *name)
+{
+    return (uint32_t)conf_int(app->conf, name);
+}
+
 static lpx_err start_router(lpxd *app, lpx_note *note)
 {
     io_loop *loops[LPXD_MAX_LOOPS];
@@ -128,7 +133,12 @@ static lpx_err start_router(lpxd *app, lpx_note *note)
                         .queue_messages = (uint32_t)conf_int(app->conf, "router.queue-messages"),
                         .queue_bytes = (uint32_t)conf_size_bytes(app->conf, "router.queue-bytes"),
                         .queue_age_us = conf_duration_us(app->conf, "router.queue-age"),
-                        .observers = app->observers};
+                        .observers = app->observers,
+                        .rates = {.per_second = {[ROUTER_RATE_NETWORK] = rate_of(app, "router.rate-network"),
+                                                 [ROUTER_RATE_TENANT] = rate_of(app, "router.rate-tenant"),
+                                                 [ROUTER_RATE_KEY] = rate_of(app, "router.rate-key"),
+                                                 [ROUTER_RATE_GATEWAY] = rate_of(app, "router.rate-gateway")},
+                                  .burst_us = conf_duration_us(app->conf, "router.rate-burst")}};
     LPX_TRY(lpxd_join_opts(app, &opts.joins, note));
     return router_new(&opts, loops, app->shard_count, &app->router, note);
 }

@@ -32,6 +32,13 @@ enum {
      * the 4 MiB that gRPC clients take by default, which a larger message would cut off. */
     ROUTER_PUBLISH_BYTES = 1 << 20,
     ROUTER_PUBLISH_MIN_BYTES = 1 << 12,
+    /* Uplinks in one request of a stream: what a busy concentrator has in some seconds. Memory for one of them, as for
+     * a call; answers with an error each, of a note's length. */
+    ROUTER_STREAM_BATCH = 1024,
+    ROUTER_STREAM_ARENA_BYTES = 48 << 20,
+    ROUTER_STREAM_ANSWER_BYTES = 1 << 20,
+    /* A request that is read in place; lengths up to it have two bytes. Larger ones are decoded. */
+    ROUTER_SCAN_MAX_BYTES = (1 << 14) - 1,
     /* A whole message with its envelope: clients take no more, a larger one would end a subscriber's stream. */
     ROUTER_MESSAGE_BYTES = 16 << 20,
 
@@ -66,6 +73,14 @@ enum {
     ROUTER_TABLES_TEXT_BYTES = 256 << 20,
     /* A failed load is tried again after this. */
     ROUTER_RELOAD_US = 1000 * 1000,
+    /* A load that takes longer than the first is followed by a pause of four times as long, but not shorter and not
+     * longer than the others: a change acts within two and a half seconds at a million blocks. */
+    ROUTER_LOAD_QUICK_US = 10 * 1000,
+    ROUTER_LOAD_PAUSE_TIMES = 4,
+    ROUTER_LOAD_PAUSE_MIN_US = 50 * 1000,
+    ROUTER_LOAD_PAUSE_MAX_US = 2 * 1000 * 1000,
+    /* After this every loop has the new tables, and the old ones are freed by a worker: large ones take some time. */
+    ROUTER_RETIRE_US = 1000 * 1000,
 
     /* Reports of processing that are remembered, per loop and generation (two generations): 4 MiB each at most. */
     ROUTER_SEEN_ENTRIES = 1 << 19,
@@ -107,6 +122,11 @@ enum {
     ROUTER_HOP_NAME_BYTES = 255, /* as host names */
     /* An id of another exchange; clients keep 80 characters. */
     ROUTER_PEER_ID_BYTES = 80,
+
+    /* Parties whose budgets of messages are not full, for each rate limit, 16 bytes each: those who are idle for as
+     * long as they may save up take no place. The largest rate is what one process can take. */
+    ROUTER_RATE_BUCKETS = 1 << 16,
+    ROUTER_RATE_MAX = 1000 * 1000,
 
     /* Random bytes fetched at once for ids. */
     ROUTER_RANDOM_BYTES = 640,

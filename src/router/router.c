@@ -62,6 +62,16 @@ static lpx_err fill_router(router *self, io_loop *const *loops, unsigned loop_co
     uint8_t seed[sizeof self->loader.seed];
     LPX_TRY(crypto_random((lpx_space){seed, sizeof seed}));
     memcpy(&self->loader.seed, seed, sizeof seed);
+    if (router_rate_any(&self->opts.rates)) {
+        self->limiter = router_limiter_new(&self->opts.rates, self->loader.seed);
+        if (self->limiter == NULL) {
+            return lpx_err_of(BASE_NO_MEMORY);
+        }
+    }
+    self->scanner = router_scanner_new();
+    if (self->scanner == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
     router_tables *tables = NULL;
     LPX_TRY(router_load_first(self, &tables, note));
     lpx_err err = make_shards(self, loops, loop_count, tables, note);
@@ -120,8 +130,11 @@ void router_free(router **ref)
     for (unsigned i = 0; i < self->shard_count; i++) {
         router_shard_free(&self->shards[i]);
     }
+    router_scanner_free(&self->scanner);
     router_tables_unref(&self->loader.loaded);
     router_tables_unref(&self->loader.sent);
+    router_tables_unref(&self->loader.retired);
+    router_limiter_free(&self->limiter);
     router_peers_free(&self->peers);
     lpx_wipe(&self->id_key, sizeof self->id_key);
     free(self);

@@ -3,6 +3,7 @@
  * snapshot, loaded from the store and sent to every loop (docs/adr/0002-snapshots-by-message.md). Level 6.
  * Thread: one router serves all loops; each function says who may call it. */
 #pragma once
+#include "router/router_rate.h"
 #include "rpc/rpc.h"
 #include "store/store.h"
 #include "traffic/traffic.h"
@@ -34,6 +35,7 @@ typedef struct router_opts {
     const traffic_observer *const *observers; /* who is told what happens, NULL-ended, borrowed until router_free; NULL:
                                                  nobody */
     router_join_opts joins;
+    router_rate_opts rates; /* of Publish; all zero: no limits */
 } router_opts;
 
 /** Make a router, load its tables and its id key from the store (blocks: for start-up), begin to follow the change feed

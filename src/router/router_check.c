@@ -73,55 +73,89 @@ static lpx_err look_at_plain(lpx_bytes payload, router_uplink *out, lpx_note *no
     return LPX_SUCCESS;
 }
 
-static lpx_err look_at_teaser(const Pb__V3__PHYPayloadTeaser *teaser, router_uplink *out, lpx_note *note)
+static lpx_err look_at_teaser(const router_uplink_fields *in, router_uplink *out, lpx_note *note)
 {
-    if (teaser != NULL && teaser->payload_case == PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_JOIN_REQUEST &&
-        teaser->join_request != NULL) {
+    switch (in->teaser) {
+    case ROUTER_TEASER_JOIN:
         out->kind = TRAFFIC_JOIN;
-        out->join_eui = teaser->join_request->join_eui;
-        out->dev_eui = teaser->join_request->dev_eui;
+        out->join_eui = in->join_eui;
+        out->dev_eui = in->dev_eui;
         return LPX_SUCCESS;
-    }
-    if (teaser == NULL || teaser->payload_case != PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_MAC || teaser->mac == NULL) {
+    case ROUTER_TEASER_MAC:
+        break;
+    case ROUTER_TEASER_NONE:
         return lpx_fail(note, ROUTER_FIELD_MISSING,
                         "message.phy_payload.teaser must have join_request or mac when the payload is encrypted.");
     }
-    const Pb__V3__PHYPayloadTeaser__MACPayloadTeaser *mac = teaser->mac;
-    if (mac->f_port > UINT8_MAX) {
+    if (in->f_port > UINT8_MAX) {
         return lpx_fail(note, ROUTER_PAYLOAD_TYPE, "message.phy_payload.teaser.mac.f_port is %u; it must be 0 to 255.",
-                        mac->f_port);
+                        in->f_port);
     }
     out->kind = TRAFFIC_DATA;
-    out->dev_addr = mac->dev_addr;
-    out->f_port = mac->f_port;
-    out->f_opts = mac->f_opts;
-    out->confirmed = mac->confirmed;
+    out->dev_addr = in->dev_addr;
+    out->f_port = in->f_port;
+    out->f_opts = in->f_opts;
+    out->confirmed = in->confirmed;
     return LPX_SUCCESS;
 }
 
-static lpx_err look_at_payload(const Pb__V3__UplinkMessage__PHYPayload *payload, router_uplink *out, lpx_note *note)
+static lpx_err look_at_payload(const router_uplink_fields *in, router_uplink *out, lpx_note *note)
 {
-    if (payload == NULL) {
+    if (!in->has_payload) {
         return lpx_fail(note, ROUTER_FIELD_MISSING, "message.phy_payload is missing.");
     }
-    if (payload->teaser != NULL) {
-        out->payload_hash = pb_bytes(payload->teaser->hash);
+    out->payload_hash = in->payload_hash;
+    if (in->is_plain) {
+        out->plain = in->plain;
+        return look_at_plain(in->plain, out, note);
     }
-    if (payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_PLAIN) {
-        out->plain = pb_bytes(payload->plain);
-        return look_at_plain(pb_bytes(payload->plain), out, note);
-    }
-    if (payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_ENCRYPTED) {
-        return look_at_teaser(payload->teaser, out, note);
+    if (in->is_encrypted) {
+        return look_at_teaser(in, out, note);
     }
     return lpx_fail(note, ROUTER_FIELD_MISSING, "message.phy_payload must have plain or encrypted.");
 }
 
-static void look_at_metadata(const Pb__V3__UplinkMessage__GatewayMetadata *metadata, router_uplink *out)
+static lpx_err check_gateway_id(const router_uplink_fields *in, lpx_note *note)
 {
-    if (metadata == NULL) {
-        return;
+    if (in->has_gateway_id && !in->names_gateway) {
+        return lpx_fail(note, ROUTER_BAD_GATEWAY_ID, "message.gateway_id must have eui, plain or hash.");
     }
+    if (in->hashes_gateway && in->gateway_hash_len != 32) {
+        return lpx_fail(note, ROUTER_BAD_GATEWAY_ID, "message.gateway_id.hash has %zu bytes; it must have 32.",
+                        in->gateway_hash_len);
+    }
+    return LPX_SUCCESS;
+}
+
+/* ---- publishing ---- */
+
+static void teaser_fields(const Pb__V3__PHYPayloadTeaser *teaser, router_uplink_fields *out)
+{
+    out->payload_hash = pb_bytes(teaser->hash);
+    if (teaser->payload_case == PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_JOIN_REQUEST && teaser->join_request != NULL) {
+        out->teaser = ROUTER_TEASER_JOIN;
+        out->join_eui = teaser->join_request->join_eui;
+        out->dev_eui = teaser->join_request->dev_eui;
+    }
+    if (teaser->payload_case == PB__V3__PHYPAYLOAD_TEASER__PAYLOAD_MAC && teaser->mac != NULL) {
+        out->teaser = ROUTER_TEASER_MAC;
+        out->dev_addr = teaser->mac->dev_addr;
+        out->f_port = teaser->mac->f_port;
+        out->f_opts = teaser->mac->f_opts;
+        out->confirmed = teaser->mac->confirmed;
+    }
+}
+
+static void gateway_fields(const Pb__V3__GatewayIdentifier *id, router_uplink_fields *out)
+{
+    out->has_gateway_id = true;
+    out->names_gateway = id->eui != NULL || id->id_case != PB__V3__GATEWAY_IDENTIFIER__ID__NOT_SET;
+    out->hashes_gateway = id->id_case == PB__V3__GATEWAY_IDENTIFIER__ID_HASH;
+    out->gateway_hash_len = out->hashes_gateway ? id->hash.len : 0;
+}
+
+static void metadata_fields(const Pb__V3__UplinkMessage__GatewayMetadata *metadata, router_uplink_fields *out)
+{
     out->has_metadata = true;
     out->has_signal_quality =
         metadata->signal_quality_case != PB__V3__UPLINK_MESSAGE__GATEWAY_METADATA__SIGNAL_QUALITY__NOT_SET;
@@ -129,53 +163,74 @@ static void look_at_metadata(const Pb__V3__UplinkMessage__GatewayMetadata *metad
         metadata->localization_case != PB__V3__UPLINK_MESSAGE__GATEWAY_METADATA__LOCALIZATION__NOT_SET;
 }
 
-static lpx_err check_gateway_id(const Pb__V3__GatewayIdentifier *id, lpx_note *note)
+void router_uplink_fields_of(const Pb__Routing__V1__PublishUplinkMessageRequest *in, router_uplink_fields *out)
 {
-    if (id == NULL) {
-        return LPX_SUCCESS;
+    *out = (router_uplink_fields){
+        .forwarder = make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id),
+        .has_message = in->message != NULL,
+    };
+    const Pb__V3__UplinkMessage__PHYPayload *payload = in->message != NULL ? in->message->phy_payload : NULL;
+    if (payload != NULL) {
+        out->has_payload = true;
+        out->is_plain = payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_PLAIN;
+        out->is_encrypted = payload->value_case == PB__V3__UPLINK_MESSAGE__PHYPAYLOAD__VALUE_ENCRYPTED;
+        out->plain = out->is_plain ? pb_bytes(payload->plain) : (lpx_bytes){NULL, 0};
     }
-    if (id->eui == NULL && id->id_case == PB__V3__GATEWAY_IDENTIFIER__ID__NOT_SET) {
-        return lpx_fail(note, ROUTER_BAD_GATEWAY_ID, "message.gateway_id must have eui, plain or hash.");
+    if (payload != NULL && payload->teaser != NULL) {
+        teaser_fields(payload->teaser, out);
     }
-    if (id->id_case == PB__V3__GATEWAY_IDENTIFIER__ID_HASH && id->hash.len != 32) {
-        return lpx_fail(note, ROUTER_BAD_GATEWAY_ID, "message.gateway_id.hash has %zu bytes; it must have 32.",
-                        id->hash.len);
+    if (in->message != NULL && in->message->gateway_id != NULL) {
+        gateway_fields(in->message->gateway_id, out);
     }
-    return LPX_SUCCESS;
+    if (in->message != NULL && in->message->gateway_metadata != NULL) {
+        metadata_fields(in->message->gateway_metadata, out);
+    }
 }
 
-/* ---- publishing ---- */
+lpx_err router_check_uplink_fields(const router_uplink_fields *in, router_uplink *out, lpx_note *note)
+{
+    LPX_TRY(check_endpoint(&forwarder_side, in->forwarder, note));
+    if (!in->has_message) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "message is missing.");
+    }
+    *out = (router_uplink){
+        .forwarder = in->forwarder,
+        .has_metadata = in->has_metadata,
+        .has_signal_quality = in->has_signal_quality,
+        .has_localization = in->has_localization,
+    };
+    LPX_TRY(look_at_payload(in, out, note));
+    return check_gateway_id(in, note);
+}
 
 lpx_err router_check_uplink(const Pb__Routing__V1__PublishUplinkMessageRequest *in, router_uplink *out, lpx_note *note)
 {
-    router_uplink uplink = {.forwarder =
-                                make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id)};
-    LPX_TRY(check_endpoint(&forwarder_side, uplink.forwarder, note));
-    if (in->message == NULL) {
-        return lpx_fail(note, ROUTER_FIELD_MISSING, "message is missing.");
-    }
-    LPX_TRY(look_at_payload(in->message->phy_payload, &uplink, note));
-    LPX_TRY(check_gateway_id(in->message->gateway_id, note));
-    look_at_metadata(in->message->gateway_metadata, &uplink);
-    *out = uplink;
-    return LPX_SUCCESS;
+    router_uplink_fields fields;
+    router_uplink_fields_of(in, &fields);
+    return router_check_uplink_fields(&fields, out, note);
 }
 
-lpx_err router_check_downlink(const Pb__Routing__V1__PublishDownlinkMessageRequest *in, router_downlink *out,
-                              lpx_note *note)
+void router_downlink_fields_of(const Pb__Routing__V1__PublishDownlinkMessageRequest *in, router_downlink_fields *out)
 {
-    router_downlink downlink = {
+    *out = (router_downlink_fields){
         .home = make_endpoint(in->home_network_net_id, in->home_network_tenant_id, in->home_network_cluster_id),
         .forwarder = make_endpoint(in->forwarder_net_id, in->forwarder_tenant_id, in->forwarder_cluster_id),
+        .has_message = in->message != NULL,
+        .payload = in->message != NULL ? pb_bytes(in->message->phy_payload) : (lpx_bytes){NULL, 0},
     };
+}
+
+lpx_err router_check_downlink_fields(const router_downlink_fields *in, router_downlink *out, lpx_note *note)
+{
+    router_downlink downlink = {.home = in->home, .forwarder = in->forwarder};
     LPX_TRY(check_endpoint(&home_side, downlink.home, note));
     LPX_TRY(check_endpoint(&forwarder_side, downlink.forwarder, note));
-    if (in->message == NULL || in->message->phy_payload.len == 0) {
+    if (in->payload.len == 0) {
         return lpx_fail(note, ROUTER_FIELD_MISSING, "%s is missing.",
-                        in->message == NULL ? "message" : "message.phy_payload");
+                        in->has_message ? "message.phy_payload" : "message");
     }
     lw_phy phy;
-    LPX_TRY(decode_payload(pb_bytes(in->message->phy_payload), "message.phy_payload", &phy, note));
+    LPX_TRY(decode_payload(in->payload, "message.phy_payload", &phy, note));
     bool data = phy.mtype == LW_UNCONFIRMED_DOWN || phy.mtype == LW_CONFIRMED_DOWN;
     if (!data && phy.mtype != LW_JOIN_ACCEPT) {
         return lpx_fail(note, ROUTER_PAYLOAD_TYPE,
@@ -188,6 +243,14 @@ lpx_err router_check_downlink(const Pb__Routing__V1__PublishDownlinkMessageReque
     downlink.f_port = data ? phy.data.f_port : 0;
     *out = downlink;
     return LPX_SUCCESS;
+}
+
+lpx_err router_check_downlink(const Pb__Routing__V1__PublishDownlinkMessageRequest *in, router_downlink *out,
+                              lpx_note *note)
+{
+    router_downlink_fields fields;
+    router_downlink_fields_of(in, &fields);
+    return router_check_downlink_fields(&fields, out, note);
 }
 
 /* ---- subscribing ---- */
@@ -229,13 +292,52 @@ lpx_err router_check_home_network(const Pb__Routing__V1__SubscribeHomeNetworkReq
 
 /* ---- reports ---- */
 
-static lpx_err check_report(router_report *report, bool has_result, const char *result_name, lpx_note *note)
+bool router_uplink_report_of(const Pb__Routing__V1__UplinkMessageDeliveryStateChangeRequest *in, router_report *out)
 {
+    const Pb__V3__UplinkMessageDeliveryStateChange *change = in->state_change;
+    *out = (router_report){.direction = TRAFFIC_UP};
+    if (change == NULL) {
+        return false;
+    }
+    out->id = pb_str(change->id);
+    out->forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id);
+    out->home =
+        make_endpoint(change->home_network_net_id, change->home_network_tenant_id, change->home_network_cluster_id);
+    out->processed = change->state == PB__V3__MESSAGE_DELIVERY_STATE__PROCESSED;
+    out->failed = change->error != NULL;
+    out->error = change->error != NULL ? (int)change->error->value : 0;
+    return true;
+}
+
+bool router_downlink_report_of(const Pb__Routing__V1__DownlinkMessageDeliveryStateChangeRequest *in, router_report *out)
+{
+    const Pb__V3__DownlinkMessageDeliveryStateChange *change = in->state_change;
+    *out = (router_report){.direction = TRAFFIC_DOWN};
+    if (change == NULL) {
+        return false;
+    }
+    out->id = pb_str(change->id);
+    out->forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id);
+    out->home =
+        make_endpoint(change->home_network_net_id, change->home_network_tenant_id, change->home_network_cluster_id);
+    out->processed = change->state == PB__V3__MESSAGE_DELIVERY_STATE__PROCESSED;
+    out->failed = change->result_case == PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_ERROR;
+    out->succeeded = change->result_case == PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_SUCCESS;
+    out->error = out->failed ? (int)change->error : 0;
+    return true;
+}
+
+lpx_err router_check_report(const router_report *report, bool is_there, lpx_note *note)
+{
+    if (!is_there) {
+        return lpx_fail(note, ROUTER_FIELD_MISSING, "state_change is missing.");
+    }
     LPX_TRY(check_endpoint(&report_home_side, report->home, note));
     LPX_TRY(check_endpoint(&report_forwarder_side, report->forwarder, note));
-    if (has_result && !report->processed) {
+    if ((report->failed || report->succeeded) && !report->processed) {
         return lpx_fail(note, ROUTER_BAD_REPORT,
-                        "state_change.%s may be set only when state_change.state is PROCESSED.", result_name);
+                        "state_change.%s may be set only when state_change.state is PROCESSED.",
+                        report->failed ? "error" : "success");
     }
     return LPX_SUCCESS;
 }
@@ -243,45 +345,13 @@ static lpx_err check_report(router_report *report, bool has_result, const char *
 lpx_err router_check_uplink_report(const Pb__Routing__V1__UplinkMessageDeliveryStateChangeRequest *in,
                                    router_report *out, lpx_note *note)
 {
-    const Pb__V3__UplinkMessageDeliveryStateChange *change = in->state_change;
-    if (change == NULL) {
-        return lpx_fail(note, ROUTER_FIELD_MISSING, "state_change is missing.");
-    }
-    router_report report = {
-        .direction = TRAFFIC_UP,
-        .id = pb_str(change->id),
-        .forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id),
-        .home =
-            make_endpoint(change->home_network_net_id, change->home_network_tenant_id, change->home_network_cluster_id),
-        .processed = change->state == PB__V3__MESSAGE_DELIVERY_STATE__PROCESSED,
-        .failed = change->error != NULL,
-        .error = change->error != NULL ? (int)change->error->value : 0,
-    };
-    LPX_TRY(check_report(&report, change->error != NULL, "error", note));
-    *out = report;
-    return LPX_SUCCESS;
+    bool is_there = router_uplink_report_of(in, out);
+    return router_check_report(out, is_there, note);
 }
 
 lpx_err router_check_downlink_report(const Pb__Routing__V1__DownlinkMessageDeliveryStateChangeRequest *in,
                                      router_report *out, lpx_note *note)
 {
-    const Pb__V3__DownlinkMessageDeliveryStateChange *change = in->state_change;
-    if (change == NULL) {
-        return lpx_fail(note, ROUTER_FIELD_MISSING, "state_change is missing.");
-    }
-    bool failed = change->result_case == PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT_ERROR;
-    bool has_result = change->result_case != PB__V3__DOWNLINK_MESSAGE_DELIVERY_STATE_CHANGE__RESULT__NOT_SET;
-    router_report report = {
-        .direction = TRAFFIC_DOWN,
-        .id = pb_str(change->id),
-        .forwarder = make_endpoint(change->forwarder_net_id, change->forwarder_tenant_id, change->forwarder_cluster_id),
-        .home =
-            make_endpoint(change->home_network_net_id, change->home_network_tenant_id, change->home_network_cluster_id),
-        .processed = change->state == PB__V3__MESSAGE_DELIVERY_STATE__PROCESSED,
-        .failed = failed,
-        .error = failed ? (int)change->error : 0,
-    };
-    LPX_TRY(check_report(&report, has_result, failed ? "error" : "success", note));
-    *out = report;
-    return LPX_SUCCESS;
+    bool is_there = router_downlink_report_of(in, out);
+    return router_check_report(out, is_there, note);
 }

@@ -33,26 +33,34 @@ static traffic_endpoint place_endpoint(uint8_t **at, traffic_endpoint endpoint)
     return placed;
 }
 
-router_copy *router_copy_new(const router_copy_about *about, lpx_bytes message)
+router_copy *router_copy_begin(const router_copy_about *about, size_t len, lpx_space *room)
 {
     size_t texts = about->id.len + endpoint_bytes(about->forwarder) + endpoint_bytes(about->home);
-    if (message.len > SIZE_MAX - sizeof(router_copy) - texts) {
+    if (len > SIZE_MAX - sizeof(router_copy) - texts) {
         return NULL;
     }
-    router_copy *copy = malloc(sizeof *copy + message.len + texts);
+    router_copy *copy = malloc(sizeof *copy + len + texts);
     if (copy == NULL) {
         return NULL;
     }
     atomic_init(&copy->refs, 1);
-    copy->len = message.len;
-    if (message.len > 0) {
-        memcpy(copy->data, message.ptr, message.len);
-    }
-    uint8_t *at = copy->data + message.len;
+    copy->len = len;
+    uint8_t *at = copy->data + len;
     copy->about = (router_copy_about){.direction = about->direction, .kind = about->kind};
     copy->about.id = place_text(&at, about->id);
     copy->about.forwarder = place_endpoint(&at, about->forwarder);
     copy->about.home = place_endpoint(&at, about->home);
+    *room = (lpx_space){copy->data, len};
+    return copy;
+}
+
+router_copy *router_copy_new(const router_copy_about *about, lpx_bytes message)
+{
+    lpx_space room;
+    router_copy *copy = router_copy_begin(about, message.len, &room);
+    if (copy != NULL && message.len > 0) {
+        memcpy(room.ptr, message.ptr, message.len);
+    }
     return copy;
 }
 

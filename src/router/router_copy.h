@@ -16,6 +16,9 @@ typedef struct router_copy router_copy;
 
 /** New copy with one reference. @param message serialised, copied @return NULL when memory is short */
 router_copy *router_copy_new(const router_copy_about *about, lpx_bytes message);
+/** New copy of len bytes that are still to be written, before anyone else gets it. @param room where; else as
+ * router_copy_new */
+router_copy *router_copy_begin(const router_copy_about *about, size_t len, lpx_space *room);
 /** One reference more; returns its argument. @thread any */
 router_copy *router_copy_ref(router_copy *copy);
 /** One reference less, the last frees; clears the pointer; accepts NULL. @thread any */

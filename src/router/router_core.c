@@ -54,9 +54,10 @@ static lpx_err add_no_route(router_effects *out)
 
 /* What decides who of a member's subscriptions gets a message, and what came of it. */
 typedef struct round {
-    const router_uplink *uplink; /* NULL: a downlink, which no filter stops */
-    bool named_only;             /* only filters that name the EUIs of a join-request count */
-    bool metadata;               /* left after the policy */
+    const router_uplink *uplink;  /* NULL: a downlink, which no filter stops */
+    router_party forwarder, home; /* numbers of who sends and who receives an uplink */
+    bool named_only;              /* only filters that name the EUIs of a join-request count */
+    bool metadata;                /* left after the policy */
     uint8_t strip;
     router_effects *out;
     const router_settings *settings; /* of the home network; NULL: none */
@@ -203,14 +204,14 @@ static bool uplink_allowed(const router_tables *tables, round *r, traffic_drop *
         *reason = TRAFFIC_DROP_LOOPBACK;
         return false;
     }
-    router_verdict verdict = router_tables_policy(tables, forwarder, home);
+    router_verdict verdict = router_tables_verdict(tables, r->forwarder, r->home);
     uint8_t allowed = verdict.allowed.uplink;
     r->outcome.policy = verdict.source;
     if ((allowed & type_flag_up(uplink)) == 0) {
         *reason = TRAFFIC_DROP_POLICY;
         return false;
     }
-    r->settings = router_tables_settings(tables, home);
+    r->settings = router_tables_party_settings(tables, r->home);
     if (r->settings != NULL && !router_settings_want(r->settings, uplink->forwarder)) {
         *reason = TRAFFIC_DROP_SETTINGS;
         return false;
@@ -260,6 +261,14 @@ static lpx_err give_place(router_place *place, const clusters *homes, round *r)
     return LPX_SUCCESS;
 }
 
+/* The place of a member by number; NULL when it has no subscription. */
+static router_place *place_at(const router_tables *tables, router_dir *dir, traffic_direction direction,
+                              uint32_t number, traffic_member member)
+{
+    return number != ROUTER_NO_PARTY ? router_dir_at(dir, direction, tables, number)
+                                     : router_dir_find(dir, direction, member);
+}
+
 /* An uplink for one home network. */
 static lpx_err route_home(const router_tables *tables, router_dir *dir, const clusters *homes, round *r)
 {
@@ -269,10 +278,10 @@ static lpx_err route_home(const router_tables *tables, router_dir *dir, const cl
     if (!uplink_allowed(tables, r, &reason)) {
         return refuse(r, reason);
     }
-    LPX_TRY(give_place(router_dir_find(dir, TRAFFIC_UP, member), homes, r));
+    LPX_TRY(give_place(place_at(tables, dir, TRAFFIC_UP, r->home.own, member), homes, r));
     if (member.tenant_id.len > 0) {
         traffic_member network = {.net_id = member.net_id};
-        LPX_TRY(give_place(router_dir_find(dir, TRAFFIC_UP, network), homes, r));
+        LPX_TRY(give_place(place_at(tables, dir, TRAFFIC_UP, r->home.network, network), homes, r));
     }
     return finish_round(r);
 }
@@ -302,7 +311,11 @@ static lpx_err route_elsewhere(const router_tables *tables, const router_uplink 
     if (peer == ROUTER_NO_PEER) {
         return add_no_route(out);
     }
-    round r = {.uplink = uplink, .out = out, .outcome = {.home = {.net_id = net_id}, .route = TRAFFIC_ROUTE_PEER}};
+    round r = {.uplink = uplink,
+               .forwarder = router_tables_party(tables, traffic_member_of(uplink->forwarder)),
+               .home = router_tables_party(tables, (traffic_member){.net_id = net_id}),
+               .out = out,
+               .outcome = {.home = {.net_id = net_id}, .route = TRAFFIC_ROUTE_PEER}};
     traffic_drop reason;
     return uplink_allowed(tables, &r, &reason) ? hand_over(&r, peer) : refuse(&r, reason);
 }
@@ -310,9 +323,9 @@ static lpx_err route_elsewhere(const router_tables *tables, const router_uplink 
 /* How many owners from first on are of one member? */
 static uint32_t same_member(const router_tables *tables, uint32_t first, uint32_t end)
 {
-    traffic_member member = traffic_member_of(router_tables_owner(tables, first));
+    uint32_t number = router_tables_owner_party(tables, first).own;
     uint32_t next = first + 1;
-    while (next < end && traffic_member_equal(traffic_member_of(router_tables_owner(tables, next)), member)) {
+    while (next < end && router_tables_owner_party(tables, next).own == number) {
         next++;
     }
     return next - first;
@@ -325,10 +338,15 @@ static lpx_err route_data_uplink(const router_tables *tables, router_dir *dir, c
     if (owners.count == 0) {
         return route_elsewhere(tables, uplink, out);
     }
+    router_party forwarder = router_tables_party(tables, traffic_member_of(uplink->forwarder));
     uint32_t end = owners.first + owners.count;
     for (uint32_t at = owners.first; at < end;) {
         clusters homes = {.tables = tables, .run = {.first = at, .count = same_member(tables, at, end)}};
-        round r = {.uplink = uplink, .out = out, .outcome = {.route = TRAFFIC_ROUTE_BLOCK}};
+        round r = {.uplink = uplink,
+                   .forwarder = forwarder,
+                   .home = router_tables_owner_party(tables, at),
+                   .out = out,
+                   .outcome = {.route = TRAFFIC_ROUTE_BLOCK}};
         LPX_TRY(route_home(tables, dir, &homes, &r));
         at += homes.run.count;
     }
@@ -390,8 +408,12 @@ static lpx_err route_named(const router_tables *tables, router_place *place, con
 {
     traffic_member member = member_of_place(place);
     traffic_endpoint home = {.net_id = member.net_id, .tenant_id = member.tenant_id};
-    round r = {
-        .uplink = uplink, .named_only = true, .out = out, .outcome = {.home = home, .route = TRAFFIC_ROUTE_FILTER}};
+    round r = {.uplink = uplink,
+               .forwarder = router_tables_party(tables, traffic_member_of(uplink->forwarder)),
+               .home = router_tables_party(tables, member),
+               .named_only = true,
+               .out = out,
+               .outcome = {.home = home, .route = TRAFFIC_ROUTE_FILTER}};
     traffic_drop reason;
     if (!uplink_allowed(tables, &r, &reason)) {
         return refuse(&r, reason);
@@ -410,7 +432,11 @@ static lpx_err route_join_uplink(const router_tables *tables, router_dir *dir, c
 {
     for (size_t i = 0; i < uplink->home_count; i++) {
         clusters homes = {.only = &uplink->homes[i].at};
-        round r = {.uplink = uplink, .out = out, .outcome = {.route = uplink->homes[i].route}};
+        round r = {.uplink = uplink,
+                   .forwarder = router_tables_party(tables, traffic_member_of(uplink->forwarder)),
+                   .home = router_tables_party(tables, traffic_member_of(uplink->homes[i].at)),
+                   .out = out,
+                   .outcome = {.route = uplink->homes[i].route}};
         LPX_TRY(route_home(tables, dir, &homes, &r));
     }
     uint32_t index = 0;
@@ -475,15 +501,16 @@ lpx_err router_route_downlink(const router_tables *tables, router_dir *dir, cons
     if (traffic_member_equal(home, forwarder) && !router_tables_loopback(tables)) {
         return refuse(&r, TRAFFIC_DROP_LOOPBACK);
     }
-    router_verdict verdict = router_tables_policy(tables, forwarder, home);
+    router_party to = router_tables_party(tables, forwarder);
+    router_verdict verdict = router_tables_verdict(tables, to, router_tables_party(tables, home));
     r.outcome.policy = verdict.source;
     if ((verdict.allowed.downlink & type_flag_down(downlink)) == 0) {
         return refuse(&r, TRAFFIC_DROP_POLICY);
     }
-    LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, forwarder), downlink, &r));
+    LPX_TRY(give_forwarder(place_at(tables, dir, TRAFFIC_DOWN, to.own, forwarder), downlink, &r));
     if (forwarder.tenant_id.len > 0) {
         traffic_member network = {.net_id = forwarder.net_id};
-        LPX_TRY(give_forwarder(router_dir_find(dir, TRAFFIC_DOWN, network), downlink, &r));
+        LPX_TRY(give_forwarder(place_at(tables, dir, TRAFFIC_DOWN, to.network, network), downlink, &r));
     }
     uint32_t peer = r.outcome.copies == 0 ? downlink_peer(tables, downlink) : ROUTER_NO_PEER;
     return peer != ROUTER_NO_PEER ? hand_over(&r, peer) : finish_round(&r);

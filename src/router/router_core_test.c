@@ -60,11 +60,11 @@ static void lpm_takes_the_longest(void **state)
 {
     (void)state;
     const router_lpm_entry entries[] = {
-        {0x00000000, 0, 7},  {0x26000000, 7, 1},  {0x26000000, 16, 2}, {0x26000000, 32, 3},
-        {0x2600ffff, 32, 4}, {0x26010000, 16, 5}, {0xffffffff, 32, 6},
+        {0x00000000, 7, 0},  {0x26000000, 1, 7},  {0x26000000, 2, 16}, {0x26000000, 3, 32},
+        {0x2600ffff, 4, 32}, {0x26010000, 5, 16}, {0xffffffff, 6, 32},
     };
     router_lpm lpm;
-    assert_true(router_lpm_build(entries, sizeof entries / sizeof entries[0], &lpm));
+    assert_true(router_lpm_build(ROUTER_LPM_32, entries, sizeof entries / sizeof entries[0], &lpm));
     assert_int_equal(router_lpm_find(&lpm, 0x00000000), 7);
     assert_int_equal(router_lpm_find(&lpm, 0x25ffffff), 7);
     assert_int_equal(router_lpm_find(&lpm, 0x26000000), 3);
@@ -84,7 +84,7 @@ static void lpm_of_nothing_finds_nothing(void **state)
 {
     (void)state;
     router_lpm lpm;
-    assert_true(router_lpm_build(NULL, 0, &lpm));
+    assert_true(router_lpm_build(ROUTER_LPM_32, NULL, 0, &lpm));
     assert_int_equal(router_lpm_find(&lpm, 0), ROUTER_LPM_NONE);
     assert_int_equal(router_lpm_find(&lpm, 0xffffffff), ROUTER_LPM_NONE);
     router_lpm_fini(&lpm);

@@ -7,6 +7,12 @@
 #include "router/limits.h"
 #include "router/router_map.h"
 
+/* Where the place of a member is, by its number in a snapshot. */
+typedef struct remembered {
+    uint32_t slot;  /* ROUTER_MAP_NONE: it has none */
+    uint32_t epoch; /* it holds as long as this is the directory's */
+} remembered;
+
 struct router_dir {
     uint64_t seed;
     router_map map;        /* hash of (direction, member) -> index in places */
@@ -17,6 +23,10 @@ struct router_dir {
     uint32_t *naming;     /* places with subscriptions that name EUIs */
     uint32_t naming_count;
     uint32_t sub_count;
+    remembered *numbers[TRAFFIC_DIRECTIONS]; /* by number of the member */
+    uint32_t number_room;
+    uint64_t numbers_of; /* serial number of the snapshot; 0: none */
+    uint32_t epoch;      /* never 0; the next one begins when places change, and with a snapshot */
 };
 
 /* ---- subscriptions ---- */
@@ -140,6 +150,39 @@ bool router_sub_has_room(const router_sub *sub)
            atomic_load_explicit(&sub->waiting_bytes, memory_order_relaxed) < sub->max_bytes;
 }
 
+/* ---- what is remembered by number ---- */
+
+/* Nothing that was remembered holds any more. */
+static void begin_epoch(router_dir *dir)
+{
+    dir->epoch++;
+    if (dir->epoch != 0) {
+        return;
+    }
+    for (unsigned way = 0; way < TRAFFIC_DIRECTIONS && dir->number_room > 0; way++) {
+        memset(dir->numbers[way], 0, dir->number_room * sizeof *dir->numbers[way]);
+    }
+    dir->epoch = 1;
+}
+
+/* Remember by the numbers of another snapshot. @return false when memory is short */
+static bool follow(router_dir *dir, const router_tables *tables)
+{
+    uint32_t count = router_tables_party_count(tables);
+    for (unsigned way = 0; way < TRAFFIC_DIRECTIONS && count > dir->number_room; way++) {
+        remembered *numbers = realloc(dir->numbers[way], count * sizeof *numbers);
+        if (numbers == NULL) {
+            return false;
+        }
+        memset(numbers + dir->number_room, 0, (count - dir->number_room) * sizeof *numbers);
+        dir->numbers[way] = numbers;
+    }
+    dir->number_room = count > dir->number_room ? count : dir->number_room;
+    dir->numbers_of = router_tables_serial(tables);
+    begin_epoch(dir);
+    return true;
+}
+
 /* ---- groups and places ---- */
 
 static void set_text(char *room, uint8_t *len, lpx_str text)
@@ -253,6 +296,7 @@ static uint32_t add_place(router_dir *dir, traffic_direction direction, traffic_
     dir->first_free = slot + 1;
     dir->places[slot] = place;
     dir->place_count++;
+    begin_epoch(dir);
     router_map_add(&dir->map, place_hash(dir, direction, member), slot);
     return slot;
 }
@@ -269,6 +313,7 @@ static void remove_place_if_empty(router_dir *dir, uint32_t slot)
     free(place);
     dir->places[slot] = NULL;
     dir->place_count--;
+    begin_epoch(dir);
     dir->first_free = slot < dir->first_free ? slot : dir->first_free;
 }
 
@@ -336,6 +381,7 @@ router_dir *router_dir_new(uint64_t seed)
     router_dir *dir = calloc(1, sizeof *dir);
     if (dir != NULL) {
         dir->seed = seed;
+        dir->epoch = 1;
     }
     return dir;
 }
@@ -365,6 +411,8 @@ void router_dir_free(router_dir **ref)
         }
     }
     router_map_fini(&dir->map);
+    free(dir->numbers[TRAFFIC_UP]);
+    free(dir->numbers[TRAFFIC_DOWN]);
     free(dir->places);
     free(dir->naming);
     free(dir);
@@ -451,6 +499,20 @@ router_place *router_dir_find(const router_dir *dir, traffic_direction direction
 {
     uint32_t slot = find_place(dir, direction, member);
     return slot != ROUTER_MAP_NONE ? dir->places[slot] : NULL;
+}
+
+router_place *router_dir_at(router_dir *dir, traffic_direction direction, const router_tables *tables, uint32_t number)
+{
+    if (dir->numbers_of != router_tables_serial(tables) && !follow(dir, tables)) {
+        return router_dir_find(dir, direction, router_tables_member(tables, number));
+    }
+    lpx_assert(number < dir->number_room);
+    remembered *at = &dir->numbers[direction][number];
+    if (at->epoch != dir->epoch) {
+        uint32_t slot = find_place(dir, direction, router_tables_member(tables, number));
+        *at = (remembered){slot, dir->epoch};
+    }
+    return at->slot != ROUTER_MAP_NONE ? dir->places[at->slot] : NULL;
 }
 
 router_place *router_dir_naming(const router_dir *dir, uint32_t index)

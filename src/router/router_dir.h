@@ -5,8 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/err.h"
-#include "router/router_filter.h"
-#include "traffic/traffic.h"
+#include "router/router_tables.h"
 
 enum { ROUTER_TEXT_BYTES = 64 };
 
@@ -106,6 +105,9 @@ LPX_RESULT router_dir_check_room(const router_dir *dir, traffic_direction direct
                                  lpx_note *note);
 /** The place of a member; NULL when it has no subscription. */
 router_place *router_dir_find(const router_dir *dir, traffic_direction direction, traffic_member member);
+/** The place of a member by its number in a snapshot, as router_dir_find. What was found is remembered until the next
+ * snapshot and the next member that comes or goes, so that no text is hashed for each message. */
+router_place *router_dir_at(router_dir *dir, traffic_direction direction, const router_tables *tables, uint32_t number);
 /** Place number index of those that have subscriptions naming EUIs; NULL behind the last. */
 router_place *router_dir_naming(const router_dir *dir, uint32_t index);
 /** See every group, in no order. */

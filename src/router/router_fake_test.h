@@ -9,6 +9,9 @@ struct rpc_call {
     const rpc_stream_events *events;
     void *events_ctx;
     bool replied, failed, streaming, ended;
+    bool allowed;          /* the owner was asked for */
+    uint32_t owner_net_id; /* as it was */
+    char owner_tenant_id[64], owner_cluster_id[64];
     lpx_err err;
     lpx_note note;
     rpc_principal who;
@@ -22,6 +25,8 @@ struct rpc_call {
 
 /** New call on a loop, with a window without end. */
 rpc_call *fake_call_new(io_loop *loop);
+/** Run a method as the pipeline does: one that is hot gets the request serialised. */
+void fake_call_run(rpc_call *call, const rpc_method *method, const ProtobufCMessage *request);
 /** End a stream that is open as if the client had left, free the call; clears the pointer. */
 void fake_call_free(rpc_call **call);
 /** Let the stream take n messages more and tell its owner. */

@@ -3,40 +3,42 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "base/writer.h"
-#include "crypto/hash.h"
 
 enum {
-    ULID_CHARS = 26,
-    ULID_TIME_BYTES = 6,
-    ULID_BYTES = ULID_TIME_BYTES + ROUTER_ID_RANDOM_BYTES,
+    ULID_TIME_CHARS = 10,
+    ULID_CHARS = ULID_TIME_CHARS + 16,
     TAG_BYTES = 10,
     TAG_CHARS = 16,
     LETTERS_AT = ULID_CHARS + 1, /* "…-UD-…" */
     TAG_AT = LETTERS_AT + 3,
     MAX_TENANT_CHARS = 64,
-    TAG_INPUT_BYTES = 32 + TAG_AT + 2 * (4 + 1 + MAX_TENANT_CHARS),
+    TAG_INPUT_BYTES = TAG_AT + 2 * (4 + 1 + MAX_TENANT_CHARS),
 };
+
+#define MS_MASK (((uint64_t)1 << 48) - 1) /* a ULID's time */
 
 /* Crockford's base32, as ULIDs have it. */
 static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 static const char direction_letters[TRAFFIC_DIRECTIONS] = {[TRAFFIC_UP] = 'U', [TRAFFIC_DOWN] = 'D'};
 static const char kind_letters[TRAFFIC_KINDS] = {[TRAFFIC_JOIN] = 'J', [TRAFFIC_DATA] = 'D'};
 
-/* Bytes as base32 with leading zero bits, as one big number: chars * 5 is at least 8 * bytes. */
-static void encode(lpx_bytes in, char *out, unsigned chars)
+/* The lowest 5 * chars bits of a number. */
+static void encode(uint64_t bits, char *out, unsigned chars)
 {
-    unsigned bits = chars * 5 - (unsigned)in.len * 8; /* leading zero bits taken so far */
-    uint32_t window = 0;
-    unsigned at = 0;
-    for (size_t i = 0; i < in.len; i++) {
-        window = window << 8 | in.ptr[i];
-        bits += 8;
-        while (bits >= 5) {
-            bits -= 5;
-            out[at++] = digits[window >> bits & 31];
+    for (unsigned i = chars; i > 0; i--, bits >>= 5) {
+        out[i - 1] = digits[bits & 31];
+    }
+}
+
+/* Ten bytes as 16 characters. */
+static void encode_ten(const uint8_t in[static 10], char out[static 16])
+{
+    for (unsigned half = 0; half < 2; half++) {
+        uint64_t bits = 0;
+        for (unsigned i = 0; i < 5; i++) {
+            bits = bits << 8 | in[5 * half + i];
         }
-        window &= (1u << bits) - 1;
+        encode(bits, out + 8 * half, 8);
     }
 }
 
@@ -61,49 +63,51 @@ static bool decode_time(lpx_str ulid, int64_t *out)
     return value >> 48 == 0;
 }
 
-static void add_member(lpx_writer *w, traffic_member member)
+static uint8_t *put(uint8_t *at, const void *from, size_t len)
 {
-    lpx_writer_u32be(w, member.net_id);
-    lpx_writer_u8(w, (uint8_t)member.tenant_id.len);
-    lpx_writer_str(w, member.tenant_id);
+    if (len > 0) {
+        memcpy(at, from, len);
+    }
+    return at + len;
+}
+
+static uint8_t *put_member(uint8_t *at, traffic_member member)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        *at++ = (uint8_t)(member.net_id >> (24 - 8 * i));
+    }
+    *at++ = (uint8_t)member.tenant_id.len;
+    return put(at, member.tenant_id.ptr, member.tenant_id.len);
 }
 
 /* @return false when a member cannot be one of ours: its tenant id is too long */
-static bool make_tag(const router_id_key *key, lpx_str head, const router_id_parts *parts,
+static bool make_tag(const router_id_key *key, const char head[static TAG_AT], const router_id_parts *parts,
                      uint8_t out[static TAG_BYTES])
 {
-    uint8_t room[TAG_INPUT_BYTES], digest[CRYPTO_SHA256_BYTES];
-    lpx_writer w;
-    lpx_writer_init(&w, (lpx_space){room, sizeof room});
-    lpx_writer_str(&w, LPX_STR("lpx-id-1"));
-    lpx_writer_str(&w, head);
-    add_member(&w, parts->forwarder);
-    if (parts->direction == TRAFFIC_DOWN) {
-        add_member(&w, parts->home);
-    }
-    if (lpx_failed(lpx_writer_end(&w))) {
+    uint8_t room[TAG_INPUT_BYTES], code[CRYPTO_SIPHASH_BYTES];
+    bool down = parts->direction == TRAFFIC_DOWN;
+    if (parts->forwarder.tenant_id.len > MAX_TENANT_CHARS || (down && parts->home.tenant_id.len > MAX_TENANT_CHARS)) {
         return false;
     }
-    crypto_hmac_sha256(lpx_bytes_of(key->bytes, sizeof key->bytes), lpx_writer_view(&w), digest);
-    memcpy(out, digest, TAG_BYTES);
+    uint8_t *at = put(room, head, TAG_AT);
+    at = put_member(at, parts->forwarder);
+    at = down ? put_member(at, parts->home) : at;
+    crypto_siphash(&key->tag, lpx_bytes_of(room, (size_t)(at - room)), code);
+    memcpy(out, code, TAG_BYTES);
     return true;
 }
 
 void router_id_make(const router_id_key *key, const router_id_parts *parts, char out[static ROUTER_ID_TEXT_BYTES])
 {
-    uint8_t ulid[ULID_BYTES], tag[TAG_BYTES] = {0};
-    uint64_t ms = (uint64_t)(parts->now.us > 0 ? parts->now.us / 1000 : 0);
-    for (unsigned i = 0; i < ULID_TIME_BYTES; i++) {
-        ulid[i] = (uint8_t)(ms >> (8 * (ULID_TIME_BYTES - 1 - i)));
-    }
-    memcpy(ulid + ULID_TIME_BYTES, parts->random, ROUTER_ID_RANDOM_BYTES);
-    encode(lpx_bytes_of(ulid, sizeof ulid), out, ULID_CHARS);
+    uint8_t tag[TAG_BYTES] = {0};
+    encode((uint64_t)(parts->now.us > 0 ? parts->now.us / 1000 : 0) & MS_MASK, out, ULID_TIME_CHARS);
+    encode_ten(parts->random, out + ULID_TIME_CHARS);
     out[ULID_CHARS] = '-';
     out[LETTERS_AT] = direction_letters[parts->direction];
     out[LETTERS_AT + 1] = kind_letters[parts->kind];
     out[TAG_AT - 1] = '-';
-    (void)make_tag(key, (lpx_str){out, TAG_AT}, parts, tag);
-    encode(lpx_bytes_of(tag, sizeof tag), out + TAG_AT, TAG_CHARS);
+    (void)make_tag(key, out, parts, tag);
+    encode_ten(tag, out + TAG_AT);
     out[ROUTER_ID_CHARS] = '\0';
 }
 
@@ -122,10 +126,10 @@ bool router_id_check(const router_id_key *key, lpx_str text, const router_id_par
     id.kind = kind == kind_letters[TRAFFIC_JOIN] ? TRAFFIC_JOIN : TRAFFIC_DATA;
     uint8_t tag[TAG_BYTES];
     char want[TAG_CHARS];
-    if (!make_tag(key, (lpx_str){text.ptr, TAG_AT}, parts, tag)) {
+    if (!make_tag(key, text.ptr, parts, tag)) {
         return false;
     }
-    encode(lpx_bytes_of(tag, sizeof tag), want, TAG_CHARS);
+    encode_ten(tag, want);
     if (!lpx_equal_const_time(lpx_bytes_of(want, sizeof want), lpx_bytes_of(text.ptr + TAG_AT, TAG_CHARS))) {
         return false;
     }

@@ -1,6 +1,6 @@
 /* Message ids. An id says when, which way and what kind, and carries a keyed tag over that and over the members that
  * the message is between, so that a report with a made-up id, or by somebody else, does not count, and nothing need be
- * remembered for it. Printable, 46 characters: a ULID, two letters, 80 bits of HMAC-SHA-256 in base32:
+ * remembered for it. Printable, 46 characters: a ULID, two letters, 80 bits of SipHash-2-4-128 in base32:
  * "01J9Z3V5M8K2N4P6R8T0V2X4Z6-UD-0123456789ABCDEF". Level 6; pure. Thread: any.
  *
  * An uplink's tag binds the forwarder's network and tenant, a downlink's both sides'. An uplink goes to several home
@@ -8,14 +8,16 @@
 #pragma once
 #include "base/err.h"
 #include "base/time.h"
+#include "crypto/siphash.h"
 #include "router/limits.h"
 #include "traffic/traffic.h"
 
 enum { ROUTER_ID_CHARS = 46, ROUTER_ID_TEXT_BYTES = ROUTER_ID_CHARS + 1, ROUTER_ID_RANDOM_BYTES = 10 };
 
 /** Secret of all ids of one exchange. */
-typedef struct router_id_key {
-    uint8_t bytes[ROUTER_ID_KEY_BYTES];
+typedef union router_id_key {
+    uint8_t bytes[ROUTER_ID_KEY_BYTES]; /* as it is stored; random */
+    crypto_siphash_key tag;             /* its first half */
 } router_id_key;
 
 /** What an id says. */

@@ -244,7 +244,8 @@ static char *cstr(lpx_arena *arena, lpx_str text, bool *ok)
 /* Copy what the passage needs again. @return false when memory is short or there is no room for so much */
 static bool keep_message(router_join *join, const router_passage *p, size_t room)
 {
-    bool ok = true;
+    const Pb__V3__UplinkMessage *message = router_passage_uplink(p);
+    bool ok = message != NULL;
     const traffic_endpoint *forwarder = &p->up->forwarder;
     Pb__V3__RoutedUplinkMessage kept;
     pb__v3__routed_uplink_message__init(&kept);
@@ -252,7 +253,7 @@ static bool keep_message(router_join *join, const router_passage *p, size_t room
     kept.forwarder_net_id = forwarder->net_id;
     kept.forwarder_tenant_id = cstr(p->arena, forwarder->tenant_id, &ok);
     kept.forwarder_cluster_id = cstr(p->arena, forwarder->cluster_id, &ok);
-    kept.message = (Pb__V3__UplinkMessage *)(uintptr_t)p->uplink;
+    kept.message = (Pb__V3__UplinkMessage *)(uintptr_t)message;
     kept.hops = (Pb__V3__RouteHop **)(uintptr_t)p->hops;
     kept.n_hops = p->hop_count;
     join->message_len = ok ? pb__v3__routed_uplink_message__get_packed_size(&kept) : 0;

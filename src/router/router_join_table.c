@@ -1,25 +1,25 @@
 #include "router/router_join_table.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "router/limits.h"
+#include "router/router_lpm.h"
 
-enum { LENGTHS = 65 };
-
-/* One prefix: sorted by length, then value, then server. */
-typedef struct entry {
-    uint64_t value;
-    uint32_t server; /* index */
-    uint8_t length;
-} entry;
+/* Join Servers of one prefix: places first, first + 1, … in choices. */
+typedef struct choice {
+    uint32_t first, count;
+} choice;
 
 struct router_join_table {
+    atomic_uint refs;
     lpx_arena text;
     router_join_server *servers;
     size_t server_count;
-    entry *entries;
-    uint32_t first[LENGTHS + 1]; /* of the entries of each length */
+    router_lpm lpm;    /* to numbers of choices */
+    choice *choices;   /* number i < server_count: server i alone; behind them those of several */
+    uint32_t *members; /* of all choices: indices of servers, ascending in each */
     uint32_t *networks;
     size_t network_count;
     router_delegation_row *delegations;
@@ -29,18 +29,6 @@ struct router_join_table {
 static uint64_t mask_of(unsigned length)
 {
     return length == 0 ? 0 : UINT64_MAX << (64 - length);
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-    const entry *x = a, *y = b;
-    if (x->length != y->length) {
-        return x->length < y->length ? -1 : 1;
-    }
-    if (x->value != y->value) {
-        return x->value < y->value ? -1 : 1;
-    }
-    return (x->server > y->server) - (x->server < y->server);
 }
 
 static int compare_servers(const void *a, const void *b)
@@ -85,31 +73,86 @@ static bool take_servers(router_join_table *table, const router_join_rows *rows)
     return true;
 }
 
-static bool take_prefixes(router_join_table *table, const router_join_rows *rows)
+/* Prefixes of known servers as entries whose values are servers. @return how many */
+static size_t collect(const router_join_table *table, const router_join_rows *rows, router_lpm_entry *out)
 {
     size_t count = 0;
-    table->entries = calloc(rows->prefix_count + 1, sizeof *table->entries);
-    if (table->entries == NULL) {
-        return false;
-    }
     for (size_t i = 0; i < rows->prefix_count; i++) {
         const router_join_prefix *p = &rows->prefixes[i];
         const router_join_server key = {.id = p->server_id};
         const router_join_server *server =
             bsearch(&key, table->servers, table->server_count, sizeof key, compare_servers);
         if (server != NULL && p->length <= 64) {
-            table->entries[count++] =
-                (entry){p->value & mask_of(p->length), (uint32_t)(server - table->servers), p->length};
+            out[count++] =
+                (router_lpm_entry){p->value & mask_of(p->length), (uint32_t)(server - table->servers), p->length};
         }
     }
-    qsort(table->entries, count, sizeof *table->entries, compare_entries);
-    for (uint32_t i = 0; i < count; i++) {
-        table->first[table->entries[i].length + 1]++;
+    return count;
+}
+
+static int compare_values(const void *a, const void *b)
+{
+    const router_lpm_entry *x = a, *y = b;
+    return (x->value > y->value) - (x->value < y->value);
+}
+
+/* Make a list as short as its content; a failing realloc leaves the longer one. */
+static void *shrink(void *list, size_t count, size_t size)
+{
+    void *shorter = realloc(list, (count + 1) * size);
+    return shorter != NULL ? shorter : list;
+}
+
+/* Entries in order to one entry for each prefix, whose value is a choice. @return how many are left */
+static size_t group(router_join_table *table, router_lpm_entry *entries, size_t count)
+{
+    size_t groups = 0;
+    uint32_t choices = 0, members = 0;
+    for (; choices < table->server_count; choices++) {
+        table->choices[choices] = (choice){members, 1};
+        table->members[members++] = choices;
     }
-    for (unsigned length = 0; length < LENGTHS; length++) {
-        table->first[length + 1] += table->first[length];
+    for (size_t i = 0, end = 0; i < count; i = end) {
+        const router_lpm_entry first = entries[i];
+        while (end < count && entries[end].start == first.start && entries[end].length == first.length) {
+            end++;
+        }
+        qsort(&entries[i], end - i, sizeof *entries, compare_values);
+        choice several = {members, 0};
+        for (size_t j = i; j < end; j++) {
+            if (several.count == 0 || table->members[members - 1] != entries[j].value) {
+                table->members[members++] = entries[j].value;
+                several.count++;
+            }
+        }
+        uint32_t value = entries[i].value;
+        if (several.count == 1) {
+            members--;
+        } else {
+            value = choices;
+            table->choices[choices++] = several;
+        }
+        entries[groups++] = (router_lpm_entry){first.start, value, first.length};
     }
-    return true;
+    table->choices = shrink(table->choices, choices, sizeof *table->choices);
+    table->members = shrink(table->members, members, sizeof *table->members);
+    return groups;
+}
+
+static bool take_prefixes(router_join_table *table, const router_join_rows *rows)
+{
+    size_t room = table->server_count + rows->prefix_count + 1;
+    router_lpm_entry *entries = malloc((rows->prefix_count + 1) * sizeof *entries);
+    table->choices = malloc(room * sizeof *table->choices);
+    table->members = malloc(room * sizeof *table->members);
+    bool ok = entries != NULL && table->choices != NULL && table->members != NULL;
+    if (ok) {
+        size_t count = collect(table, rows, entries);
+        ok = router_lpm_sort(entries, count) &&
+             router_lpm_build(ROUTER_LPM_64, entries, group(table, entries, count), &table->lpm);
+    }
+    free(entries);
+    return ok;
 }
 
 /* Sorted copy of count things. */
@@ -129,6 +172,7 @@ router_join_table *router_join_table_new(const router_join_rows *rows)
     if (table == NULL) {
         return NULL;
     }
+    atomic_init(&table->refs, 1);
     lpx_arena_init(&table->text, ROUTER_TABLES_TEXT_BYTES);
     table->networks = sorted_copy(rows->networks, rows->network_count, sizeof *rows->networks, compare_networks);
     table->network_count = rows->network_count;
@@ -137,57 +181,50 @@ router_join_table *router_join_table_new(const router_join_rows *rows)
     table->delegation_count = rows->delegation_count;
     if (table->networks == NULL || table->delegations == NULL || !take_servers(table, rows) ||
         !take_prefixes(table, rows)) {
-        router_join_table_free(&table);
+        router_join_table_unref(&table);
     }
     return table;
 }
 
-void router_join_table_free(router_join_table **ref)
+router_join_table *router_join_table_ref(router_join_table *table)
+{
+    if (table != NULL) {
+        atomic_fetch_add_explicit(&table->refs, 1, memory_order_relaxed);
+    }
+    return table;
+}
+
+void router_join_table_unref(router_join_table **ref)
 {
     router_join_table *table = *ref;
     *ref = NULL;
-    if (table == NULL) {
+    if (table == NULL || atomic_fetch_sub_explicit(&table->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     for (size_t i = 0; i < table->server_count; i++) {
         ts002_target_unref(&table->servers[i].target);
     }
     free(table->servers);
-    free(table->entries);
+    router_lpm_fini(&table->lpm);
+    free(table->choices);
+    free(table->members);
     free(table->networks);
     free(table->delegations);
     lpx_arena_fini(&table->text);
     free(table);
 }
 
-/* First entry of a length whose value is not less; the end of that length when there is none. */
-static uint32_t seek(const router_join_table *table, unsigned length, uint64_t value)
-{
-    uint32_t low = table->first[length], high = table->first[length + 1];
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (table->entries[middle].value < value) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 size_t router_join_table_find(const router_join_table *table, uint64_t join_eui, const router_join_server **out,
                               size_t room)
 {
-    size_t count = 0;
-    for (unsigned length = LENGTHS; length-- > 0 && count == 0;) {
-        uint64_t value = join_eui & mask_of(length);
-        for (uint32_t i = seek(table, length, value);
-             i < table->first[length + 1] && table->entries[i].value == value && count < room; i++) {
-            const router_join_server *server = &table->servers[table->entries[i].server];
-            if (count == 0 || out[count - 1] != server) {
-                out[count++] = server;
-            }
-        }
+    uint32_t number = router_lpm_find_wide(&table->lpm, join_eui);
+    if (number == ROUTER_LPM_NONE) {
+        return 0;
+    }
+    const choice *found = &table->choices[number];
+    size_t count = found->count < room ? found->count : room;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = &table->servers[table->members[found->first + i]];
     }
     return count;
 }

@@ -32,10 +32,12 @@ typedef struct router_join_rows {
     size_t delegation_count;
 } router_join_rows;
 
-/** New table. @return NULL when memory is short */
+/** New table, with one reference. @return NULL when memory is short */
 router_join_table *router_join_table_new(const router_join_rows *rows);
-/** Free; clears the pointer; accepts NULL. */
-void router_join_table_free(router_join_table **table);
+/** One reference more; returns its argument; accepts NULL. @thread any */
+router_join_table *router_join_table_ref(router_join_table *table);
+/** One reference less, the last frees; clears the pointer; accepts NULL. @thread any */
+void router_join_table_unref(router_join_table **table);
 
 /** Join Servers of the longest prefix that has this JoinEUI, each once, in ascending order of id.
  * @param out as many as fit

@@ -97,7 +97,7 @@ static void test_longest_prefix_against_naive(void **state)
         for (unsigned i = 0; i < 100; i++) {
             check_find(&rows, table, random_eui(&random));
         }
-        router_join_table_free(&table);
+        router_join_table_unref(&table);
     }
 }
 
@@ -116,7 +116,7 @@ static void test_edges(void **state)
     assert_int_equal(router_join_table_find(table, 5, found, ROOM), 1);
     assert_int_equal(found[0]->id, 7);
     assert_int_equal(router_join_table_find(table, 5, found, 0), 0);
-    router_join_table_free(&table);
+    router_join_table_unref(&table);
 }
 
 static void test_networks_and_delegations(void **state)
@@ -135,7 +135,7 @@ static void test_networks_and_delegations(void **state)
     assert_int_equal(router_join_table_serving(table, network).cluster_id.len, 2);
     assert_int_equal(router_join_table_serving(table, tenant).net_id, 66);
     assert_int_equal(router_join_table_serving(table, other).net_id, 5);
-    router_join_table_free(&table);
+    router_join_table_unref(&table);
 }
 
 /* ---- the core ---- */

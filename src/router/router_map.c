@@ -49,6 +49,22 @@ bool router_map_reserve(router_map *map, uint32_t count)
     return true;
 }
 
+bool router_map_copy(const router_map *map, router_map *out)
+{
+    *out = (router_map){0};
+    if (map->slots == NULL) {
+        return true;
+    }
+    size_t bytes = ((size_t)map->mask + 1) * sizeof *map->slots;
+    router_map_slot *slots = malloc(bytes);
+    if (slots == NULL) {
+        return false;
+    }
+    memcpy(slots, map->slots, bytes);
+    *out = (router_map){.slots = slots, .mask = map->mask, .used = map->used};
+    return true;
+}
+
 void router_map_fini(router_map *map)
 {
     free(map->slots);

@@ -24,6 +24,8 @@ typedef struct router_map_cursor {
 
 /** Room for count values in all; never shrinks. @return false when memory is short; the map is as before */
 bool router_map_reserve(router_map *map, uint32_t count);
+/** A copy. @return false when memory is short; out is empty then */
+bool router_map_copy(const router_map *map, router_map *out);
 /** Free; the map is empty and usable again. */
 void router_map_fini(router_map *map);
 /** Add a value; there is room for it. */

@@ -118,8 +118,9 @@ static void invoke(stage *s, const char *method, rpc_call *call, const ProtobufC
     size_t count;
     const rpc_method *methods = router_methods(s->router, &count);
     for (size_t i = 0; i < count; i++) {
-        if (strstr(methods[i].path, method) != NULL) {
-            methods[i].loop(call, request, methods[i].service);
+        if (strlen(methods[i].path) > strlen(method) &&
+            strcmp(methods[i].path + strlen(methods[i].path) - strlen(method), method) == 0) {
+            fake_call_run(call, &methods[i], request);
         }
     }
 }

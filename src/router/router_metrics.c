@@ -80,6 +80,15 @@ static void add_plain(const char *name, uint64_t value, lpx_buf *out)
     lpx_buf_printf(out, "# TYPE %s counter\n%s %llu\n", name, name, (unsigned long long)value);
 }
 
+static void add_refused(const router *self, lpx_buf *out)
+{
+    lpx_buf_add_str(out, LPX_STR("# TYPE lpx_router_refused_messages_total counter\n"));
+    for (router_rate i = ROUTER_RATE_NETWORK; i < ROUTER_RATES; i++) {
+        lpx_buf_printf(out, "lpx_router_refused_messages_total{rate=\"%s\"} %llu\n", router_rate_name(i),
+                       (unsigned long long)router_limiter_refused(self->limiter, i));
+    }
+}
+
 static void add_sums(const router *self, lpx_buf *out)
 {
     router_counts counts;
@@ -89,6 +98,7 @@ static void add_sums(const router *self, lpx_buf *out)
     }
     add_plain("lpx_router_tables_loaded_total", counts.tables_loaded, out);
     add_plain("lpx_router_tables_failed_total", counts.tables_failed, out);
+    add_refused(self, out);
 }
 
 /* ---- groups of subscriptions ---- */

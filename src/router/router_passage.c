@@ -3,9 +3,12 @@
 #include "codec/pb/pb.h"
 #include "crypto/random.h"
 #include "lpx_reasons.h"
+#include "router/router_envelope.h"
 #include "router/router_link.h"
 #include "router/router_strip.h"
 #include "router/router_tell.h"
+
+enum { NET_ID_CHARS = 6 };
 
 /* ---- ids and names ---- */
 
@@ -20,12 +23,28 @@ static lpx_err take_random(router_shard *shard, uint8_t out[static ROUTER_ID_RAN
     return LPX_SUCCESS;
 }
 
+static char *put_text(char *at, char before, lpx_str text)
+{
+    if (text.len > 0) {
+        *at++ = before;
+        memcpy(at, text.ptr, text.len);
+    }
+    return at + text.len;
+}
+
 /* Name of a party in hops: "000013/tenant@cluster". @return NULL when memory is short */
 static char *party_name(lpx_arena *arena, traffic_endpoint party)
 {
-    return lpx_arena_printf(arena, "%06X%s%.*s%s%.*s", (unsigned)party.net_id, party.tenant_id.len > 0 ? "/" : "",
-                            (int)party.tenant_id.len, party.tenant_id.ptr, party.cluster_id.len > 0 ? "@" : "",
-                            (int)party.cluster_id.len, party.cluster_id.ptr);
+    static const char digits[] = "0123456789ABCDEF";
+    char *name = lpx_arena_get(arena, NET_ID_CHARS + 1 + party.tenant_id.len + 1 + party.cluster_id.len + 1);
+    if (name != NULL) {
+        for (unsigned i = 0; i < NET_ID_CHARS; i++) {
+            name[i] = digits[party.net_id >> (4 * (NET_ID_CHARS - 1 - i)) & 15];
+        }
+        char *at = put_text(name + NET_ID_CHARS, '/', party.tenant_id);
+        *put_text(at, '@', party.cluster_id) = '\0';
+    }
+    return name;
 }
 
 lpx_err router_passage_name(router_passage *p)
@@ -52,131 +71,100 @@ lpx_err router_passage_name(router_passage *p)
 
 /* ---- copies ---- */
 
-/* Text of ids and endpoints for a message: protobuf-c wants NUL-ended strings. */
-static char *cstr(lpx_arena *arena, lpx_str text, bool *ok)
+const Pb__V3__UplinkMessage *router_passage_uplink(const router_passage *p)
 {
-    char *copy = lpx_arena_cstr(arena, text);
-    *ok = *ok && copy != NULL;
-    return copy;
-}
-
-static Google__Protobuf__Timestamp timestamp_of(lpx_utc t)
-{
-    Google__Protobuf__Timestamp out;
-    google__protobuf__timestamp__init(&out);
-    out.seconds = t.us / 1000000;
-    out.nanos = (int32_t)(t.us % 1000000 * 1000);
-    return out;
-}
-
-/* The hop from the publisher to this exchange. Where the publisher sits (its address) is nobody else's business. */
-typedef struct hop_room {
-    Google__Protobuf__Timestamp received_at;
-    Pb__V3__RouteHop hop;
-    Pb__V3__RouteHop **list; /* all hops, this one the last; NULL: memory is short */
-} hop_room;
-
-static void make_hops(const router_passage *p, hop_room *room)
-{
-    static char agent[] = "lpx";
-    room->received_at = timestamp_of(io_loop_now(p->shard->loop).utc);
-    pb__v3__route_hop__init(&room->hop);
-    room->hop.received_at = &room->received_at;
-    room->hop.sender_name = (char *)(uintptr_t)p->sender;
-    room->hop.receiver_name = p->shard->router->name;
-    room->hop.receiver_agent = agent;
-    room->hop.protocol = PB__V3__PROTOCOL__GRPC;
-    room->list = lpx_arena_array(p->arena, p->hop_count + 1, sizeof(*room->list));
-    if (room->list != NULL) {
-        for (size_t i = 0; i < p->hop_count; i++) {
-            room->list[i] = p->hops[i];
-        }
-        room->list[p->hop_count] = &room->hop;
+    ProtobufCMessage *message = NULL;
+    if (p->uplink != NULL) {
+        return p->uplink;
     }
+    /* What was read in place can be decoded: only memory may be missing. */
+    lpx_err err = pb_decode(&pb__v3__uplink_message__descriptor, p->scanned_up->message, p->arena, &message, NULL);
+    return lpx_failed(err) ? NULL : (const void *)message;
 }
 
-/* Encode the copy for a home network. */
-static lpx_err make_copy(router_passage *p, traffic_endpoint home, const ProtobufCMessage *message, router_copy **out)
+/* Serialise what was decoded; the bytes are good until the next. */
+static lpx_err serialise(router_passage *p, const ProtobufCMessage *message, router_pieces *out)
 {
     lpx_buf *buf = &p->shard->scratch;
+    lpx_buf_clear(buf);
+    pb_append(message, buf);
+    router_pieces_whole(out, lpx_buf_view(buf));
+    return lpx_buf_failed(buf) ? lpx_err_of(ROUTER_TOO_LARGE) : LPX_SUCCESS;
+}
+
+static lpx_err take_uplink(router_passage *p, unsigned strip, router_pieces *out)
+{
+    if (p->uplink == NULL) {
+        return router_cut_uplink(p->scanned_up, strip, p->arena, out);
+    }
+    const Pb__V3__UplinkMessage *message;
+    LPX_TRY(router_strip_uplink(p->uplink, strip, p->arena, &message));
+    return serialise(p, &message->base, out);
+}
+
+static lpx_err take_downlink(router_passage *p, router_pieces *out)
+{
+    if (p->downlink == NULL) {
+        router_cut_downlink(p->scanned_down, out);
+        return LPX_SUCCESS;
+    }
+    const Pb__V3__DownlinkMessage *message;
+    LPX_TRY(router_fill_downlink(p->downlink, p->arena, &message));
+    return serialise(p, &message->base, out);
+}
+
+static lpx_err make_copy(const router_passage *p, const router_delivery *d, const router_pieces *message,
+                         router_copy **out)
+{
     router_copy_about about = {
         .id = lpx_str_of(p->id),
         .direction = p->direction,
         .kind = p->kind,
         .forwarder = p->forwarder,
-        .home = home,
+        .home = d->home,
     };
-    lpx_buf_clear(buf);
-    pb_append(message, buf);
-    bool fits = !lpx_buf_failed(buf);
-    *out = fits ? router_copy_new(&about, lpx_buf_view(buf)) : NULL;
+    router_letter letter = {
+        .direction = p->direction, .shared = p->shared, .home = d->home, .message = message, .handed = d->sub == NULL};
+    size_t len = router_letter_len(&letter);
+    if (len > ROUTER_MESSAGE_BYTES) {
+        return lpx_err_of(ROUTER_TOO_LARGE);
+    }
+    lpx_space room;
+    *out = router_copy_begin(&about, len, &room);
+    if (*out == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    router_letter_write(&letter, room);
+    return LPX_SUCCESS;
+}
+
+/* The copy for a home network, or, without subscription, for another exchange. */
+static lpx_err encode(router_passage *p, const router_delivery *d, router_copy **out)
+{
+    lpx_buf *buf = &p->shard->scratch;
+    router_pieces message;
+    lpx_err err = p->direction == TRAFFIC_UP ? take_uplink(p, d->strip, &message) : take_downlink(p, &message);
+    if (!lpx_failed(err)) {
+        err = make_copy(p, d, &message, out);
+    }
     if (buf->room > ROUTER_SCRATCH_KEEP_BYTES) {
         lpx_buf_fini(buf);
         lpx_buf_init(buf, ROUTER_MESSAGE_BYTES);
     }
-    return *out != NULL ? LPX_SUCCESS : lpx_err_of(fits ? BASE_NO_MEMORY : ROUTER_TOO_LARGE);
+    return err;
 }
 
-static lpx_err encode_uplink(router_passage *p, const router_delivery *d, router_copy **out)
+static lpx_err make_envelope(router_passage *p)
 {
-    lpx_arena *arena = p->arena;
-    const Pb__V3__UplinkMessage *message;
-    LPX_TRY(router_strip_uplink(p->uplink, d->strip, arena, &message));
-    bool ok = true;
-    Google__Protobuf__Timestamp time = timestamp_of(io_loop_now(p->shard->loop).utc);
-    Pb__V3__RoutedUplinkMessage routed;
-    pb__v3__routed_uplink_message__init(&routed);
-    routed.time = &time;
-    routed.id = (char *)(uintptr_t)p->id;
-    routed.forwarder_net_id = p->forwarder.net_id;
-    routed.forwarder_tenant_id = cstr(arena, p->forwarder.tenant_id, &ok);
-    routed.forwarder_cluster_id = cstr(arena, p->forwarder.cluster_id, &ok);
-    routed.home_network_net_id = d->home.net_id;
-    routed.home_network_tenant_id = cstr(arena, d->home.tenant_id, &ok);
-    routed.home_network_cluster_id = cstr(arena, d->home.cluster_id, &ok);
-    routed.message = (Pb__V3__UplinkMessage *)(uintptr_t)message;
-    hop_room hop;
-    make_hops(p, &hop);
-    routed.n_hops = p->hop_count + 1;
-    routed.hops = hop.list;
-    if (!ok || hop.list == NULL) {
-        return lpx_err_of(BASE_NO_MEMORY);
-    }
-    Pb__Routing__V1__RouteUplinkMessageRequest request;
-    pb__routing__v1__route_uplink_message_request__init(&request);
-    request.message = &routed;
-    return make_copy(p, d->home, d->sub != NULL ? &routed.base : &request.base, out);
-}
-
-static lpx_err encode_downlink(router_passage *p, const router_delivery *d, router_copy **out)
-{
-    lpx_arena *arena = p->arena;
-    const Pb__V3__DownlinkMessage *message;
-    LPX_TRY(router_fill_downlink(p->downlink, arena, &message));
-    bool ok = true;
-    Google__Protobuf__Timestamp time = timestamp_of(io_loop_now(p->shard->loop).utc);
-    Pb__V3__RoutedDownlinkMessage routed;
-    pb__v3__routed_downlink_message__init(&routed);
-    routed.time = &time;
-    routed.id = (char *)(uintptr_t)p->id;
-    routed.home_network_net_id = d->home.net_id;
-    routed.home_network_tenant_id = cstr(arena, d->home.tenant_id, &ok);
-    routed.home_network_cluster_id = cstr(arena, d->home.cluster_id, &ok);
-    routed.forwarder_net_id = p->forwarder.net_id;
-    routed.forwarder_tenant_id = cstr(arena, p->forwarder.tenant_id, &ok);
-    routed.forwarder_cluster_id = cstr(arena, p->forwarder.cluster_id, &ok);
-    routed.message = (Pb__V3__DownlinkMessage *)(uintptr_t)message;
-    hop_room hop;
-    make_hops(p, &hop);
-    routed.n_hops = p->hop_count + 1;
-    routed.hops = hop.list;
-    if (!ok || hop.list == NULL) {
-        return lpx_err_of(BASE_NO_MEMORY);
-    }
-    Pb__Routing__V1__RouteDownlinkMessageRequest request;
-    pb__routing__v1__route_downlink_message_request__init(&request);
-    request.message = &routed;
-    return make_copy(p, d->home, d->sub != NULL ? &routed.base : &request.base, out);
+    router_envelope envelope = {.direction = p->direction,
+                                .time = io_loop_now(p->shard->loop).utc,
+                                .id = lpx_str_of(p->id),
+                                .forwarder = p->forwarder,
+                                .hops = p->hops,
+                                .hop_count = p->hop_count,
+                                .sender = lpx_str_of(p->sender),
+                                .receiver = lpx_str_of(p->shard->router->name)};
+    return router_envelope_make(&envelope, p->arena, &p->shared);
 }
 
 static bool same_copy(const router_delivery *a, const router_delivery *b)
@@ -196,11 +184,6 @@ static router_copy *find_copy(const router_passage *p, size_t index)
         }
     }
     return NULL;
-}
-
-static lpx_err encode(router_passage *p, const router_delivery *d, router_copy **out)
-{
-    return p->direction == TRAFFIC_UP ? encode_uplink(p, d, out) : encode_downlink(p, d, out);
 }
 
 static lpx_err encode_copy(router_passage *p, size_t index, lpx_note *note)
@@ -229,10 +212,13 @@ static lpx_err encode_all(router_passage *p, lpx_note *note)
     if (p->copies == NULL) {
         return lpx_err_of(BASE_NO_MEMORY);
     }
+    const router_hand_over *h = &p->effects.hand_over;
+    if (count > 0 || h->to > 0) {
+        LPX_TRY(make_envelope(p));
+    }
     for (size_t i = 0; i < count; i++) {
         LPX_TRY(encode_copy(p, i, note));
     }
-    const router_hand_over *h = &p->effects.hand_over;
     router_delivery to_peer = {.home = h->home, .strip = h->strip};
     return h->to > 0 ? encode(p, &to_peer, &p->handed) : LPX_SUCCESS;
 }

@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "router/router.h"
 #include "router/router_check.h"
+#include "router/router_pace.h"
 #include "router/router_peers.h"
 #include "router/router_queue.h"
 #include "router/router_routes.h"
+#include "router/router_scan.h"
 
 /* ---- counters: written by one loop, read by any ---- */
 
@@ -136,15 +138,22 @@ typedef struct router_stream {
 typedef struct router_loader {
     store_job job;
     store_watch watch;
-    io_timer retry;
-    bool watching, loading, again, has_timer;
-    router_tables *loaded; /* by the job */
-    router_tables *sent;   /* before it; the job takes over what was counted */
+    io_timer timer; /* what is to be done next */
+    bool watching;
+    bool busy; /* the job is under way */
+    router_pace pace;
+    router_part part; /* the job's */
+    lpx_mono began;
+    router_tables *loaded;  /* by the job */
+    router_tables *sent;    /* to the loops; the job takes over what did not change, and what was counted */
+    router_tables *retired; /* before sent; the next job frees it */
+    int64_t retire_us;      /* not before, monotonic */
     uint64_t seed;
 } router_loader;
 
 struct router {
     router_opts opts;
+    router_scanner *scanner;
     router_peers *peers;                      /* NULL: none */
     const traffic_observer *const *observers; /* NULL-ended; never NULL itself */
     char name[ROUTER_NAME_BYTES];
@@ -154,8 +163,9 @@ struct router {
     router_shard *shards[ROUTER_MAX_LOOPS];
     router_id_key id_key;
     router_loader loader;
+    router_limiter *limiter;                     /* NULL: nothing is limited */
     router_counter tables_loaded, tables_failed; /* loops[0] */
-    rpc_method methods[8];
+    rpc_method methods[9];
 };
 
 /* router_shard.c: mail and streams. */

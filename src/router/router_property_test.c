@@ -279,7 +279,8 @@ static void real_routes(const world *w, real_world *real)
                                         .forwarders_count = nets};
 }
 
-static router_tables *real_tables(const world *w, const real_world *real, const router_tables *previous)
+static router_tables *real_tables(const world *w, const real_world *real, const router_tables *previous,
+                                  bool keep_blocks)
 {
     uint32_t members[NETS];
     size_t member_count = 0;
@@ -328,6 +329,7 @@ static router_tables *real_tables(const world *w, const real_world *real, const 
                         .member_count = member_count,
                         .peers = &real->routes,
                         .previous = previous,
+                        .keep_blocks = keep_blocks,
                         .default_open = w->open,
                         .loopback = w->loopback,
                         .seed = w->seed};
@@ -689,11 +691,43 @@ static void maybe_leave(world *w, const real_world *real)
     assert_false(router_dir_remove(real->dir, real->subs[i]));
 }
 
-/* Now and then the tables are built anew; what was counted counts on. */
+/* Some subscriptions without a group come later: whose turn it is does not depend on them. */
+static bool comes_later(world *w, unsigned i)
+{
+    return naive_same_text(w->subs[i].group, "") && one_in(w, 2);
+}
+
+static void maybe_come(world *w, real_world *real, lpx_arena *arena)
+{
+    unsigned i = w->sub_count > 0 ? below(w, w->sub_count) : 0;
+    if (w->sub_count > 0 && real->subs[i] == NULL && one_in(w, 2)) {
+        w->subs[i].gone = false;
+        real_subscribe(real, arena, &w->subs[i], &real->subs[i]);
+    }
+}
+
+/* Somebody else has a policy now, or, unless blocks are to be kept, a block. */
+static void change(world *w, bool keep_blocks)
+{
+    if (w->policy_count > 0) {
+        m_policy *policy = &w->policies[below(w, w->policy_count)];
+        policy->forwarder = some_member(w);
+        policy->home = some_member(w);
+    }
+    if (w->block_count > 0 && !keep_blocks) {
+        w->blocks[below(w, w->block_count)].owner = some_endpoint(w);
+    }
+}
+
+/* Now and then the tables are built anew, often with changes; what was counted counts on. */
 static void maybe_reload(world *w, real_world *real)
 {
     if (one_in(w, 6)) {
-        router_tables *fresh = real_tables(w, real, real->tables);
+        bool keep_blocks = one_in(w, 2);
+        if (one_in(w, 2)) {
+            change(w, keep_blocks);
+        }
+        router_tables *fresh = real_tables(w, real, real->tables, keep_blocks);
         assert_non_null(fresh);
         router_tables_unref(&real->tables);
         real->tables = fresh;
@@ -708,15 +742,19 @@ static void run_world(uint64_t seed, tally *t)
     make_model(&w);
     real_world real = {.dir = router_dir_new(seed)};
     real_routes(&w, &real);
-    real.tables = real_tables(&w, &real, NULL);
+    real.tables = real_tables(&w, &real, NULL, false);
     assert_non_null(real.tables);
     assert_non_null(real.dir);
     for (unsigned i = 0; i < w.sub_count; i++) {
-        real_subscribe(&real, &arena, &w.subs[i], &real.subs[i]);
+        w.subs[i].gone = comes_later(&w, i);
+        if (!w.subs[i].gone) {
+            real_subscribe(&real, &arena, &w.subs[i], &real.subs[i]);
+        }
     }
     for (unsigned i = 0; i < MESSAGES; i++) {
         run_message(&w, &real, i, t);
         maybe_leave(&w, &real);
+        maybe_come(&w, &real, &arena);
         maybe_reload(&w, &real);
     }
     for (unsigned i = 0; i < w.sub_count; i++) {

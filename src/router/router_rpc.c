@@ -1,9 +1,11 @@
 /* The methods of members: check, pass on, answer. */
+#include "codec/pb/pb.h"
 #include "google_protobuf_empty.pb-c.h"
 #include "lpx_reasons.h"
+#include "lpx_routing_v1_data.pb-c.h"
 #include "router/router_join.h"
 #include "router/router_map.h"
-#include "router/router_passage.h"
+#include "router/router_publish.h"
 
 static router_shard *shard_of(const rpc_call *call, void *service)
 {
@@ -14,80 +16,174 @@ static router_shard *shard_of(const rpc_call *call, void *service)
 /* ---- publishing ---- */
 
 /* What is too large for a subscriber's client would end its stream. */
-static lpx_err check_size(const router_shard *shard, const rpc_call *call, lpx_note *note)
+static lpx_err check_size(const router_shard *shard, lpx_bytes request, lpx_note *note)
 {
-    size_t len = rpc_call_raw(call).len;
-    if (len > shard->router->max_message_bytes) {
+    if (request.len > shard->router->max_message_bytes) {
         return lpx_fail(note, ROUTER_PUBLISH_TOO_LARGE, "The request has %zu bytes; this exchange takes at most %u.",
-                        len, (unsigned)shard->router->max_message_bytes);
+                        request.len, (unsigned)shard->router->max_message_bytes);
     }
     return LPX_SUCCESS;
 }
 
-static lpx_err pass_uplink(router_shard *shard, rpc_call *call,
-                           const Pb__Routing__V1__PublishUplinkMessageRequest *request, router_passage *p,
-                           lpx_note *note)
+static lpx_err allow(void *call, traffic_endpoint owner, lpx_note *note)
 {
-    router_uplink uplink;
-    LPX_TRY(check_size(shard, call, note));
-    LPX_TRY(router_check_uplink(request, &uplink, note));
-    uplink.now = io_loop_now(shard->loop).mono;
-    *p = (router_passage){.shard = shard,
-                          .arena = rpc_call_arena(call),
-                          .direction = TRAFFIC_UP,
-                          .up = &uplink,
-                          .uplink = request->message};
-    LPX_TRY(router_passage_name(p));
-    return uplink.kind == TRAFFIC_JOIN ? router_join_run(p, note) : router_passage_run(p, note);
+    return rpc_hot_allow(call, owner.net_id, owner.tenant_id, owner.cluster_id, note);
 }
 
-static void publish_uplink(rpc_call *call, const ProtobufCMessage *message, void *service)
+/* Answer with the message's id: both responses have it as their field 1. */
+static void reply_id(rpc_call *call, lpx_err err, const lpx_note *note, const char *id)
 {
-    const void *request = message;
-    lpx_note note = {""};
-    router_passage p;
-    lpx_err err = pass_uplink(shard_of(call, service), call, request, &p, &note);
     if (lpx_failed(err)) {
-        rpc_fail(call, err, &note);
+        rpc_fail(call, err, note);
         return;
     }
-    Pb__Routing__V1__PublishUplinkMessageResponse reply;
-    pb__routing__v1__publish_uplink_message_response__init(&reply);
-    reply.id = (char *)(uintptr_t)p.id;
-    rpc_reply(call, &reply.base);
+    uint8_t reply[2 + ROUTER_ID_CHARS] = {1 << 3 | 2, ROUTER_ID_CHARS};
+    memcpy(reply + 2, id, ROUTER_ID_CHARS);
+    rpc_reply_bytes(call, lpx_bytes_of(reply, sizeof reply));
 }
 
-static lpx_err pass_downlink(router_shard *shard, rpc_call *call,
-                             const Pb__Routing__V1__PublishDownlinkMessageRequest *request, router_passage *p,
+/* An uplink, read in place or else decoded. */
+typedef struct uplink_request {
+    router_uplink_fields fields;
+    bool in_place;
+    router_scanned_uplink scanned;        /* in_place */
+    const Pb__V3__UplinkMessage *decoded; /* else */
+} uplink_request;
+
+static lpx_err read_uplink(const router_publisher *by, lpx_bytes bytes, uplink_request *out, lpx_note *note)
+{
+    out->decoded = NULL;
+    out->in_place = router_scan_uplink(by->shard->router->scanner, bytes, &out->fields, &out->scanned);
+    if (!out->in_place) {
+        ProtobufCMessage *message = NULL;
+        LPX_TRY(
+            pb_decode(&pb__routing__v1__publish_uplink_message_request__descriptor, bytes, by->arena, &message, note));
+        const Pb__Routing__V1__PublishUplinkMessageRequest *in = (const void *)message;
+        router_uplink_fields_of(in, &out->fields);
+        out->decoded = in->message;
+    }
+    return LPX_SUCCESS;
+}
+
+/* ---- how fast ---- */
+
+static lpx_str key_of(const rpc_principal *who)
+{
+    return lpx_str_of(who->key_id[0] != '\0' ? who->key_id : who->cert);
+}
+
+static lpx_err check_rate(const router_shard *shard, const router_rate_who *who, lpx_note *note)
+{
+    return router_limiter_take(shard->router->limiter, who, io_loop_now(shard->loop).mono, note);
+}
+
+/* Only where something is limited. */
+static lpx_err check_uplink_rate(const router_publisher *by, const uplink_request *request, lpx_note *note)
+{
+    lpx_bytes gateway = {NULL, 0};
+    if (request->in_place) {
+        gateway = request->scanned.gateway;
+    } else if (request->decoded->gateway_id != NULL) {
+        LPX_TRY(pb_encode(&request->decoded->gateway_id->base, by->arena, &gateway));
+    }
+    router_rate_who who = {
+        .member = traffic_member_of(request->fields.forwarder), .key = key_of(by->who), .gateway = gateway};
+    return check_rate(by->shard, &who, note);
+}
+
+/* ---- uplinks ---- */
+
+lpx_err router_publish_uplink(const router_publisher *by, lpx_bytes bytes, const char **id, lpx_note *note)
+{
+    uplink_request request;
+    router_uplink uplink;
+    router_passage p;
+    LPX_TRY(read_uplink(by, bytes, &request, note));
+    LPX_TRY(by->allow(by->ctx, request.fields.forwarder, note));
+    LPX_TRY(check_size(by->shard, bytes, note));
+    LPX_TRY(router_check_uplink_fields(&request.fields, &uplink, note));
+    if (by->shard->router->limiter != NULL) {
+        LPX_TRY(check_uplink_rate(by, &request, note));
+    }
+    uplink.now = io_loop_now(by->shard->loop).mono;
+    p = (router_passage){.shard = by->shard,
+                         .arena = by->arena,
+                         .direction = TRAFFIC_UP,
+                         .up = &uplink,
+                         .uplink = request.decoded,
+                         .scanned_up = request.in_place ? &request.scanned : NULL};
+    LPX_TRY(router_passage_name(&p));
+    *id = p.id;
+    return uplink.kind == TRAFFIC_JOIN ? router_join_run(&p, note) : router_passage_run(&p, note);
+}
+
+static void publish_uplink(rpc_call *call, lpx_bytes request, void *service)
+{
+    lpx_note note = {""};
+    const char *id = NULL;
+    router_publisher by = {.shard = shard_of(call, service),
+                           .arena = rpc_call_arena(call),
+                           .allow = allow,
+                           .ctx = call,
+                           .who = rpc_call_principal(call)};
+    lpx_err err = router_publish_uplink(&by, request, &id, &note);
+    reply_id(call, err, &note, id);
+}
+
+/* A downlink, as uplink_request. */
+typedef struct downlink_request {
+    router_downlink_fields fields;
+    bool in_place;
+    router_scanned_downlink scanned;
+    const Pb__V3__DownlinkMessage *decoded;
+} downlink_request;
+
+static lpx_err read_downlink(const router_shard *shard, rpc_call *call, lpx_bytes bytes, downlink_request *out,
                              lpx_note *note)
 {
+    out->decoded = NULL;
+    out->in_place = router_scan_downlink(shard->router->scanner, bytes, &out->fields, &out->scanned);
+    if (!out->in_place) {
+        ProtobufCMessage *message = NULL;
+        LPX_TRY(pb_decode(&pb__routing__v1__publish_downlink_message_request__descriptor, bytes, rpc_call_arena(call),
+                          &message, note));
+        const Pb__Routing__V1__PublishDownlinkMessageRequest *in = (const void *)message;
+        router_downlink_fields_of(in, &out->fields);
+        out->decoded = in->message;
+    }
+    return LPX_SUCCESS;
+}
+
+static lpx_err pass_downlink(router_shard *shard, rpc_call *call, lpx_bytes bytes, router_passage *p, lpx_note *note)
+{
+    downlink_request request;
     router_downlink downlink;
-    LPX_TRY(check_size(shard, call, note));
-    LPX_TRY(router_check_downlink(request, &downlink, note));
+    LPX_TRY(read_downlink(shard, call, bytes, &request, note));
+    LPX_TRY(allow(call, request.fields.home, note));
+    LPX_TRY(check_size(shard, bytes, note));
+    LPX_TRY(router_check_downlink_fields(&request.fields, &downlink, note));
+    if (shard->router->limiter != NULL) {
+        router_rate_who who = {.member = traffic_member_of(request.fields.home),
+                               .key = key_of(rpc_call_principal(call))};
+        LPX_TRY(check_rate(shard, &who, note));
+    }
     downlink.heard_by = router_heard_by(shard, downlink.forwarder);
     *p = (router_passage){.shard = shard,
                           .arena = rpc_call_arena(call),
                           .direction = TRAFFIC_DOWN,
                           .down = &downlink,
-                          .downlink = request->message};
+                          .downlink = request.decoded,
+                          .scanned_down = request.in_place ? &request.scanned : NULL};
     LPX_TRY(router_passage_name(p));
     return router_passage_run(p, note);
 }
 
-static void publish_downlink(rpc_call *call, const ProtobufCMessage *message, void *service)
+static void publish_downlink(rpc_call *call, lpx_bytes request, void *service)
 {
-    const void *request = message;
     lpx_note note = {""};
-    router_passage p;
+    router_passage p = {.id = NULL};
     lpx_err err = pass_downlink(shard_of(call, service), call, request, &p, &note);
-    if (lpx_failed(err)) {
-        rpc_fail(call, err, &note);
-        return;
-    }
-    Pb__Routing__V1__PublishDownlinkMessageResponse reply;
-    pb__routing__v1__publish_downlink_message_response__init(&reply);
-    reply.id = (char *)(uintptr_t)p.id;
-    rpc_reply(call, &reply.base);
+    reply_id(call, err, &note, p.id);
 }
 
 /* ---- subscribing ---- */
@@ -168,35 +264,58 @@ static void count_report(router_shard *shard, const router_report *report)
     router_shard_report(shard, &one);
 }
 
-/* A report that does not count is answered like one that does: clients only log failures, and could do nothing. */
-static void report(rpc_call *call, void *service, lpx_err checked, const router_report *what, const lpx_note *note)
+/* Read in place, or else decoded. */
+static lpx_err read_report(const router_shard *shard, traffic_direction direction, rpc_call *call, lpx_bytes bytes,
+                           router_report *out, bool *is_there, lpx_note *note)
 {
-    if (lpx_failed(checked)) {
-        rpc_fail(call, checked, note);
+    if (router_scan_report(shard->router->scanner, direction, bytes, out, is_there)) {
+        return LPX_SUCCESS;
+    }
+    ProtobufCMessage *message = NULL;
+    if (direction == TRAFFIC_UP) {
+        LPX_TRY(pb_decode(&pb__routing__v1__uplink_message_delivery_state_change_request__descriptor, bytes,
+                          rpc_call_arena(call), &message, note));
+        *is_there = router_uplink_report_of((const void *)message, out);
+    } else {
+        LPX_TRY(pb_decode(&pb__routing__v1__downlink_message_delivery_state_change_request__descriptor, bytes,
+                          rpc_call_arena(call), &message, note));
+        *is_there = router_downlink_report_of((const void *)message, out);
+    }
+    return LPX_SUCCESS;
+}
+
+static lpx_err take_report(router_shard *shard, traffic_direction direction, rpc_call *call, lpx_bytes bytes,
+                           lpx_note *note)
+{
+    router_report what;
+    bool is_there = false;
+    LPX_TRY(read_report(shard, direction, call, bytes, &what, &is_there, note));
+    LPX_TRY(allow(call, direction == TRAFFIC_UP ? what.home : what.forwarder, note));
+    LPX_TRY(router_check_report(&what, is_there, note));
+    count_report(shard, &what);
+    return LPX_SUCCESS;
+}
+
+/* A report that does not count is answered like one that does: clients only log failures, and could do nothing. */
+static void report(rpc_call *call, traffic_direction direction, lpx_bytes request, void *service)
+{
+    lpx_note note = {""};
+    lpx_err err = take_report(shard_of(call, service), direction, call, request, &note);
+    if (lpx_failed(err)) {
+        rpc_fail(call, err, &note);
         return;
     }
-    count_report(shard_of(call, service), what);
-    Google__Protobuf__Empty reply;
-    google__protobuf__empty__init(&reply);
-    rpc_reply(call, &reply.base);
+    rpc_reply_bytes(call, (lpx_bytes){NULL, 0});
 }
 
-static void report_uplink(rpc_call *call, const ProtobufCMessage *message, void *service)
+static void report_uplink(rpc_call *call, lpx_bytes request, void *service)
 {
-    const void *request = message;
-    lpx_note note = {""};
-    router_report what;
-    lpx_err err = router_check_uplink_report(request, &what, &note);
-    report(call, service, err, &what, &note);
+    report(call, TRAFFIC_UP, request, service);
 }
 
-static void report_downlink(rpc_call *call, const ProtobufCMessage *message, void *service)
+static void report_downlink(rpc_call *call, lpx_bytes request, void *service)
 {
-    const void *request = message;
-    lpx_note note = {""};
-    router_report what;
-    lpx_err err = router_check_downlink_report(request, &what, &note);
-    report(call, service, err, &what, &note);
+    report(call, TRAFFIC_DOWN, request, service);
 }
 
 /* ---- the table ---- */
@@ -209,14 +328,16 @@ void router_methods_init(router *self)
 {
     static const rpc_method table[] = {
         {FORWARDER "Publish", &pb__routing__v1__publish_uplink_message_request__descriptor,
-         &pb__routing__v1__publish_uplink_message_response__descriptor, RPC_LOOP, NULL, publish_uplink, NULL},
+         &pb__routing__v1__publish_uplink_message_response__descriptor, RPC_HOT, NULL, NULL, NULL, false,
+         publish_uplink},
         {FORWARDER "Subscribe", &pb__routing__v1__subscribe_forwarder_request__descriptor,
          &pb__v3__routed_downlink_message__descriptor, RPC_STREAM, NULL, subscribe_forwarder, NULL},
         {FORWARDER "ReportDownlinkMessageDeliveryState",
          &pb__routing__v1__downlink_message_delivery_state_change_request__descriptor,
-         &google__protobuf__empty__descriptor, RPC_LOOP, NULL, report_downlink, NULL},
+         &google__protobuf__empty__descriptor, RPC_HOT, NULL, NULL, NULL, false, report_downlink},
         {HOME_NETWORK "Publish", &pb__routing__v1__publish_downlink_message_request__descriptor,
-         &pb__routing__v1__publish_downlink_message_response__descriptor, RPC_LOOP, NULL, publish_downlink, NULL},
+         &pb__routing__v1__publish_downlink_message_response__descriptor, RPC_HOT, NULL, NULL, NULL, false,
+         publish_downlink},
         {HOME_NETWORK "Subscribe", &pb__routing__v1__subscribe_home_network_request__descriptor,
          &pb__v3__routed_uplink_message__descriptor, RPC_STREAM, NULL, subscribe_home_network, NULL},
         {PEER "RouteUplink", &pb__routing__v1__route_uplink_message_request__descriptor,
@@ -225,7 +346,9 @@ void router_methods_init(router *self)
          &pb__routing__v1__route_message_response__descriptor, RPC_LOOP, NULL, router_peer_route_downlink, NULL},
         {HOME_NETWORK "ReportUplinkMessageDeliveryState",
          &pb__routing__v1__uplink_message_delivery_state_change_request__descriptor,
-         &google__protobuf__empty__descriptor, RPC_LOOP, NULL, report_uplink, NULL},
+         &google__protobuf__empty__descriptor, RPC_HOT, NULL, NULL, NULL, false, report_uplink},
+        {"/lpx.routing.v1.ForwarderData/PublishStream", &lpx__routing__v1__publish_stream_request__descriptor,
+         &lpx__routing__v1__publish_stream_response__descriptor, RPC_BIDI, NULL, router_publish_stream, NULL},
     };
     memcpy(self->methods, table, sizeof table);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

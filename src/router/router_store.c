@@ -1,5 +1,5 @@
-/* Tables and id key from the store: statements, rows, and when to load. Loads follow the change feed; while one is
- * under way further changes are remembered and make one more load behind it. */
+/* Tables and id key from the store: statements, rows, and when to load. Loads follow the change feed, one at a time, at
+ * the pace of router_pace.h. Loops only take a reference: workers read, build, and free what is old. */
 #include <stdlib.h>
 
 #include "base/text.h"
@@ -185,8 +185,7 @@ static lpx_err read_all(store_tx *tx, const char *sql, reading *r, lpx_err (*rea
     return lpx_failed(err) ? err : closed;
 }
 
-/* An absent half of a policy has flags of 0 in its columns: it allows nothing. */
-static lpx_err read_everything(store_tx *tx, reading *r)
+static lpx_err read_networks(store_tx *tx, reading *r)
 {
     LPX_TRY(read_all(tx,
                      "SELECT net_id, tenant_id, prefix_value, prefix_length, home_network_cluster_id "
@@ -194,7 +193,12 @@ static lpx_err read_everything(store_tx *tx, reading *r)
                      r, read_block));
     LPX_TRY(read_all(tx, "SELECT net_id, delegated_net_id FROM networks WHERE delegated_net_id IS NOT NULL", r,
                      read_delegation));
-    LPX_TRY(read_all(tx, "SELECT net_id FROM networks", r, read_member));
+    return read_all(tx, "SELECT net_id FROM networks", r, read_member);
+}
+
+/* An absent half of a policy has flags of 0 in its columns: it allows nothing. */
+static lpx_err read_rest(store_tx *tx, reading *r)
+{
     LPX_TRY(read_all(tx,
                      "SELECT home_network_net_id, home_network_tenant_id, max_copies, copies_window "
                      "FROM home_network_settings",
@@ -221,11 +225,47 @@ static void reading_fini(reading *r)
     lpx_arena_fini(&r->text);
 }
 
-static lpx_err load_joins(store_tx *tx, const reading *r, router_tables *tables)
+static lpx_err make_tables(router_loader *loader, const reading *r)
 {
+    const router *self = LPX_CONTAINER(loader, struct router, loader);
+    router_rows rows = {
+        .blocks = r->blocks,
+        .block_count = r->block_count,
+        .delegations = r->delegations,
+        .delegation_count = r->delegation_count,
+        .policies = r->policies,
+        .policy_count = r->policy_count,
+        .members = r->members,
+        .member_count = r->member_count,
+        .peers = self->peers != NULL ? &self->peers->routes : NULL,
+        .settings = r->settings,
+        .settings_count = r->settings_count,
+        .parties = r->parties,
+        .party_count = r->party_count,
+        .previous = loader->sent,
+        .keep_blocks = loader->part != ROUTER_PART_BLOCKS,
+        .default_open = self->opts.default_open,
+        .loopback = self->opts.loopback,
+        .seed = loader->seed,
+    };
+    loader->loaded = router_tables_new(&rows);
+    return loader->loaded != NULL ? LPX_SUCCESS : lpx_err_of(BASE_NO_MEMORY);
+}
+
+static lpx_err read_tables(store_tx *tx, router_loader *loader, reading *r)
+{
+    if (loader->part == ROUTER_PART_BLOCKS) {
+        LPX_TRY(read_networks(tx, r));
+    }
+    LPX_TRY(read_rest(tx, r));
+    LPX_TRY(make_tables(loader, r));
+    if (loader->part == ROUTER_PART_REST) {
+        router_tables_keep_joins(loader->loaded, loader->sent);
+        return LPX_SUCCESS;
+    }
     router_join_table *joins = NULL;
     LPX_TRY(router_join_load(tx, r->delegations, r->delegation_count, &joins));
-    router_tables_give_joins(tables, joins);
+    router_tables_give_joins(loader->loaded, joins);
     return LPX_SUCCESS;
 }
 
@@ -233,34 +273,11 @@ static lpx_err load_joins(store_tx *tx, const reading *r, router_tables *tables)
 static lpx_err load_work(store_tx *tx, store_job *job)
 {
     router_loader *loader = LPX_CONTAINER(job, router_loader, job);
-    const router *self = LPX_CONTAINER(loader, struct router, loader);
     reading r = {.block_count = 0};
     lpx_arena_init(&r.text, ROUTER_LOAD_BYTES);
+    router_tables_unref(&loader->retired);
     router_tables_unref(&loader->loaded);
-    lpx_err err = read_everything(tx, &r);
-    if (!lpx_failed(err)) {
-        router_rows rows = {
-            .blocks = r.blocks,
-            .block_count = r.block_count,
-            .delegations = r.delegations,
-            .delegation_count = r.delegation_count,
-            .policies = r.policies,
-            .policy_count = r.policy_count,
-            .members = r.members,
-            .member_count = r.member_count,
-            .peers = self->peers != NULL ? &self->peers->routes : NULL,
-            .settings = r.settings,
-            .settings_count = r.settings_count,
-            .parties = r.parties,
-            .party_count = r.party_count,
-            .previous = loader->sent,
-            .default_open = self->opts.default_open,
-            .loopback = self->opts.loopback,
-            .seed = loader->seed,
-        };
-        loader->loaded = router_tables_new(&rows);
-        err = loader->loaded != NULL ? load_joins(tx, &r, loader->loaded) : lpx_err_of(BASE_NO_MEMORY);
-    }
+    lpx_err err = read_tables(tx, loader, &r);
     reading_fini(&r);
     return err;
 }
@@ -315,6 +332,9 @@ static lpx_err load_key(store *db, router_id_key *out)
 
 /* ---- when to load ---- */
 
+/* What brings a load of everything; policies and settings alone keep blocks and Join Servers as they are. */
+#define BLOCK_TOPICS (1u << STORE_TOPIC_NETWORKS | 1u << STORE_TOPIC_JOIN_SERVERS)
+
 lpx_err router_load_first(router *self, router_tables **out, lpx_note *note)
 {
     (void)note;
@@ -335,72 +355,129 @@ lpx_err router_load_first(router *self, router_tables **out, lpx_note *note)
     return LPX_SUCCESS;
 }
 
-static void load_done(store_job *job, lpx_err err);
+static void next_step(router_loader *loader);
 
-static void load_again_later(router_loader *loader, lpx_err err)
+static lpx_mono now_of(router_loader *loader)
+{
+    const router *self = LPX_CONTAINER(loader, struct router, loader);
+    return io_loop_now(self->shards[0]->loop).mono;
+}
+
+static void load_failed(router_loader *loader, lpx_err err)
 {
     router *self = LPX_CONTAINER(loader, struct router, loader);
     LPX_LOG(LPX_LOG_WARN, "router_tables_failed", LPX_F_STR("reason", lpx_str_of(lpx_reason_name(err.reason))));
     router_counter_add(&self->tables_failed, 1);
-    loader->loading = false;
-    io_timer_arm(&loader->retry, ROUTER_RELOAD_US);
+    router_pace_failed(&loader->pace, loader->part, now_of(loader));
 }
 
-static void load_begin(router_loader *loader)
+/* Every loop gets the new tables; the ones before are freed later, by a worker. */
+static void send_loaded(router_loader *loader)
 {
     router *self = LPX_CONTAINER(loader, struct router, loader);
-    loader->loading = true;
-    loader->again = false;
-    io_timer_cancel(&loader->retry);
-    loader->job = (store_job){.home = self->shards[0]->loop, .work = load_work, .done = load_done};
-    lpx_err err = store_submit(self->opts.store, &loader->job);
-    if (lpx_failed(err)) {
-        load_again_later(loader, err);
-    }
+    lpx_mono now = now_of(loader);
+    size_t blocks, policies;
+    router_tables_sizes(loader->loaded, &blocks, &policies);
+    LPX_LOG(LPX_LOG_DEBUG, "router_tables_loaded", LPX_F_INT("blocks", blocks), LPX_F_INT("policies", policies),
+            LPX_F_INT("took_us", now.us - loader->began.us));
+    router_counter_add(&self->tables_loaded, 1);
+    router_pace_done(&loader->pace, loader->part, loader->began, now);
+    router_send_tables(self, loader->loaded);
+    loader->retired = loader->sent;
+    loader->retire_us = now.us + ROUTER_RETIRE_US;
+    loader->sent = loader->loaded;
+    loader->loaded = NULL;
 }
 
 static void load_done(store_job *job, lpx_err err)
 {
     router_loader *loader = LPX_CONTAINER(job, router_loader, job);
-    router *self = LPX_CONTAINER(loader, struct router, loader);
+    loader->busy = false;
     if (!loader->watching) {
-        loader->loading = false;
         return;
     }
     if (lpx_failed(err)) {
-        load_again_later(loader, err);
+        load_failed(loader, err);
+    } else {
+        send_loaded(loader);
+    }
+    next_step(loader);
+}
+
+static lpx_err retire_work(store_tx *tx, store_job *job)
+{
+    (void)tx;
+    router_tables_unref(&LPX_CONTAINER(job, router_loader, job)->retired);
+    return LPX_SUCCESS;
+}
+
+static void retire_done(store_job *job, lpx_err err)
+{
+    (void)err;
+    router_loader *loader = LPX_CONTAINER(job, router_loader, job);
+    loader->busy = false;
+    if (loader->watching) {
+        next_step(loader);
+    }
+}
+
+static lpx_err submit(router_loader *loader, lpx_err (*work)(store_tx *tx, store_job *job),
+                      void (*done)(store_job *job, lpx_err err))
+{
+    const router *self = LPX_CONTAINER(loader, struct router, loader);
+    loader->job = (store_job){.home = self->shards[0]->loop, .work = work, .done = done};
+    lpx_err err = store_submit(self->opts.store, &loader->job);
+    loader->busy = !lpx_failed(err);
+    return err;
+}
+
+/* Free what no loop has any more, when its time has come. @return how long until then, -1: nothing is left to do */
+static int64_t retire(router_loader *loader, lpx_mono now)
+{
+    if (loader->retired == NULL || now.us < loader->retire_us) {
+        return loader->retired != NULL ? loader->retire_us - now.us : -1;
+    }
+    lpx_err err = submit(loader, retire_work, retire_done);
+    return lpx_failed(err) ? ROUTER_RETIRE_US : -1;
+}
+
+/* Begin to load what changed, if it is time; free what is old; else wait until it is time for either. */
+static void next_step(router_loader *loader)
+{
+    lpx_mono now = now_of(loader);
+    io_timer_cancel(&loader->timer);
+    if (router_pace_take(&loader->pace, now, &loader->part)) {
+        loader->began = now;
+        lpx_err err = submit(loader, load_work, load_done);
+        if (lpx_failed(err)) {
+            load_failed(loader, err);
+        }
+    }
+    int64_t load_us = router_pace_wait_us(&loader->pace, now);
+    int64_t retire_us = loader->busy ? -1 : retire(loader, now);
+    if (loader->busy || (load_us < 0 && retire_us < 0)) {
         return;
     }
-    size_t blocks, policies;
-    router_tables_sizes(loader->loaded, &blocks, &policies);
-    LPX_LOG(LPX_LOG_DEBUG, "router_tables_loaded", LPX_F_INT("blocks", blocks), LPX_F_INT("policies", policies));
-    router_counter_add(&self->tables_loaded, 1);
-    router_send_tables(self, loader->loaded);
-    router_tables_unref(&loader->sent);
-    loader->sent = loader->loaded;
-    loader->loaded = NULL;
-    loader->loading = false;
-    if (loader->again) {
-        load_begin(loader);
-    }
+    io_timer_arm(&loader->timer, retire_us < 0 || (load_us >= 0 && load_us < retire_us) ? load_us : retire_us);
 }
 
 static void on_changed(store_watch *watch, uint32_t topics)
 {
-    (void)topics;
     router_loader *loader = LPX_CONTAINER(watch, router_loader, watch);
-    if (loader->loading) {
-        loader->again = true;
-        return;
+    router_pace_want(&loader->pace, (topics & BLOCK_TOPICS) != 0 ? ROUTER_PART_BLOCKS : ROUTER_PART_REST);
+    if ((topics & ~BLOCK_TOPICS) != 0) {
+        router_pace_want(&loader->pace, ROUTER_PART_REST);
     }
-    load_begin(loader);
+    if (!loader->busy) {
+        next_step(loader);
+    }
 }
 
-static void on_retry(io_timer *timer)
+static void on_timer(io_timer *timer)
 {
-    router_loader *loader = LPX_CONTAINER(timer, router_loader, retry);
-    if (loader->watching && !loader->loading) {
-        load_begin(loader);
+    router_loader *loader = LPX_CONTAINER(timer, router_loader, timer);
+    if (loader->watching && !loader->busy) {
+        next_step(loader);
     }
 }
 
@@ -410,10 +487,9 @@ lpx_err router_watch_start(router *self)
     if (self->opts.store == NULL) {
         return LPX_SUCCESS;
     }
-    LPX_TRY(io_timer_init(&loader->retry, self->shards[0]->loop, on_retry));
+    LPX_TRY(io_timer_init(&loader->timer, self->shards[0]->loop, on_timer));
     loader->watch = (store_watch){
-        .topics = 1u << STORE_TOPIC_NETWORKS | 1u << STORE_TOPIC_POLICIES | 1u << STORE_TOPIC_SETTINGS |
-                  1u << STORE_TOPIC_JOIN_SERVERS,
+        .topics = BLOCK_TOPICS | 1u << STORE_TOPIC_POLICIES | 1u << STORE_TOPIC_SETTINGS,
         .home = self->shards[0]->loop,
         .changed = on_changed,
     };
@@ -428,6 +504,6 @@ void router_watch_stop(router *self)
     if (loader->watching) {
         store_watch_stop(self->opts.store, &loader->watch);
         loader->watching = false;
-        io_timer_fini(&loader->retry);
+        io_timer_fini(&loader->timer);
     }
 }

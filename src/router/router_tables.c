@@ -7,62 +7,45 @@
 #include "base/assert.h"
 #include "router/limits.h"
 #include "router/router_join_table.h"
-#include "router/router_lpm.h"
 #include "router/router_map.h"
 
-/* One block as it is sorted; owner is a member number, cluster a text number. */
-typedef struct sort_block {
-    uint32_t start;
-    uint32_t owner, cluster;
-    uint8_t length;
-} sort_block;
-
-typedef struct owner {
-    uint32_t member, cluster;
-} owner;
-
-typedef struct policy_entry {
-    uint32_t forwarder, home; /* member numbers */
+/* A policy between two members; a slot of a hash table that is looked up by both numbers at once. */
+typedef struct policy_slot {
+    uint32_t forwarder, home; /* forwarder ROUTER_NO_PARTY: empty */
     router_policy policy;
-} policy_entry;
+} policy_slot;
+
+/* What is known of a member. */
+typedef struct party_facts {
+    router_verdict preset; /* as forwarder, toward home networks without a policy of their own */
+    uint32_t settings;     /* as home network; ROUTER_MAP_NONE: none */
+    bool has_policies;     /* as forwarder, toward single home networks */
+} party_facts;
 
 struct router_tables {
     atomic_uint refs;
-    router_join_table *joins;
+    uint64_t serial;
     uint64_t seed;
     bool loopback;
     router_policy fallback;
-    lpx_arena text;
-
-    traffic_member *members; /* interned: number -> member */
-    uint32_t member_count;
-    router_map member_map;
-    lpx_str *clusters; /* interned: number -> id */
-    uint32_t cluster_count;
-    router_map cluster_map;
-
-    router_policy *defaults; /* by member number */
-    bool *has_default;
-    policy_entry *policies;
-    uint32_t policy_count;
-    uint32_t default_count;
-    router_map policy_map;
-
-    uint32_t *registered; /* NetIDs, in order */
-    size_t registered_count;
+    router_blocks *blocks;
+    router_join_table *joins;
     const router_peer_routes *peers;
 
+    router_parties members; /* begins as a copy of those of blocks */
+    party_facts *facts;     /* by number */
+
+    policy_slot *policies; /* at most three quarters full */
+    uint32_t policy_mask;
+    uint32_t policy_count, default_count;
+
+    lpx_arena text; /* of settings */
     router_settings *settings;
     uint32_t settings_count;
-    traffic_endpoint *parties;  /* of all settings */
-    uint32_t *settings_numbers; /* by member number; ROUTER_MAP_NONE: none */
-
-    owner *owners;
-    uint32_t owner_count;
-    router_owners *sets; /* by value of lpm */
-    uint32_t set_count;
-    router_lpm lpm;
+    traffic_endpoint *parties; /* of all settings */
 };
+
+static atomic_ullong last_serial;
 
 /* Copy of text that lives with the snapshot. */
 static bool keep_text(router_tables *tables, lpx_str text, lpx_str *out)
@@ -72,99 +55,116 @@ static bool keep_text(router_tables *tables, lpx_str text, lpx_str *out)
     return copy.ptr != NULL;
 }
 
-static uint32_t find_member(const router_tables *tables, traffic_member member)
+/* ---- members ---- */
+
+/* Blocks, and the members who own them. */
+static bool add_blocks(router_tables *tables, const router_rows *rows)
 {
-    router_map_cursor at = router_map_seek(&tables->member_map, router_hash_member(tables->seed, member));
-    uint32_t found = router_map_next(&tables->member_map, &at);
-    while (found != ROUTER_MAP_NONE && !traffic_member_equal(tables->members[found], member)) {
-        found = router_map_next(&tables->member_map, &at);
+    if (rows->keep_blocks) {
+        tables->blocks = router_blocks_ref(rows->previous->blocks);
+    } else {
+        router_block_rows from = {.blocks = rows->blocks,
+                                  .block_count = rows->block_count,
+                                  .delegations = rows->delegations,
+                                  .delegation_count = rows->delegation_count,
+                                  .members = rows->members,
+                                  .member_count = rows->member_count,
+                                  .seed = rows->seed};
+        tables->blocks = router_blocks_new(&from);
     }
-    return found;
+    return tables->blocks != NULL && router_parties_copy(router_blocks_parties(tables->blocks), &tables->members);
 }
 
-/* Number of a member, new if need be; ROUTER_MAP_NONE when memory is short. */
-static uint32_t intern_member(router_tables *tables, traffic_member member)
+/* Every member of policies and settings gets a number; then there are facts to fill in. */
+static bool add_members(router_tables *tables, const router_rows *rows)
 {
-    uint32_t found = find_member(tables, member);
-    if (found != ROUTER_MAP_NONE) {
-        return found;
+    bool ok = true;
+    for (size_t i = 0; ok && i < rows->policy_count; i++) {
+        const router_policy_row *row = &rows->policies[i];
+        ok = router_parties_add(&tables->members, row->forwarder) != ROUTER_NO_PARTY &&
+             (row->is_default || router_parties_add(&tables->members, row->home) != ROUTER_NO_PARTY);
     }
-    traffic_member kept = {.net_id = member.net_id};
-    if (!keep_text(tables, member.tenant_id, &kept.tenant_id) ||
-        !router_map_reserve(&tables->member_map, tables->member_count + 1)) {
-        return ROUTER_MAP_NONE;
+    for (size_t i = 0; ok && i < rows->settings_count; i++) {
+        ok = router_parties_add(&tables->members, rows->settings[i].home) != ROUTER_NO_PARTY;
     }
-    tables->members[tables->member_count] = kept;
-    router_map_add(&tables->member_map, router_hash_member(tables->seed, kept), tables->member_count);
-    return tables->member_count++;
+    tables->facts = ok ? malloc((tables->members.count + 1) * sizeof *tables->facts) : NULL;
+    for (uint32_t i = 0; tables->facts != NULL && i < tables->members.count; i++) {
+        tables->facts[i] =
+            (party_facts){.preset = {tables->fallback, TRAFFIC_POLICY_SETTING}, .settings = ROUTER_MAP_NONE};
+    }
+    return tables->facts != NULL;
 }
 
-static uint32_t intern_cluster(router_tables *tables, lpx_str cluster)
+static uint32_t number_of(const router_tables *tables, traffic_member member)
 {
-    uint64_t hash = router_hash_text(tables->seed, cluster);
-    router_map_cursor at = router_map_seek(&tables->cluster_map, hash);
-    uint32_t found = router_map_next(&tables->cluster_map, &at);
-    while (found != ROUTER_MAP_NONE && !lpx_str_equal(tables->clusters[found], cluster)) {
-        found = router_map_next(&tables->cluster_map, &at);
-    }
-    if (found != ROUTER_MAP_NONE) {
-        return found;
-    }
-    lpx_str kept;
-    if (!keep_text(tables, cluster, &kept) || !router_map_reserve(&tables->cluster_map, tables->cluster_count + 1)) {
-        return ROUTER_MAP_NONE;
-    }
-    tables->clusters[tables->cluster_count] = kept;
-    router_map_add(&tables->cluster_map, hash, tables->cluster_count);
-    return tables->cluster_count++;
+    return router_parties_find(&tables->members, member).own;
 }
 
 /* ---- policies ---- */
 
-static policy_entry *find_policy(const router_tables *tables, uint32_t forwarder, uint32_t home)
+/* The slot of a pair, empty when there is no policy between the two. */
+static policy_slot *policy_slot_of(const router_tables *tables, uint32_t forwarder, uint32_t home)
 {
-    uint64_t hash = router_hash_pair(tables->seed, forwarder, home);
-    router_map_cursor at = router_map_seek(&tables->policy_map, hash);
-    for (uint32_t i = router_map_next(&tables->policy_map, &at); i != ROUTER_MAP_NONE;
-         i = router_map_next(&tables->policy_map, &at)) {
-        if (tables->policies[i].forwarder == forwarder && tables->policies[i].home == home) {
-            return &tables->policies[i];
-        }
+    uint32_t at = (uint32_t)router_hash_pair(tables->seed, forwarder, home) & tables->policy_mask;
+    while (tables->policies[at].forwarder != ROUTER_NO_PARTY &&
+           (tables->policies[at].forwarder != forwarder || tables->policies[at].home != home)) {
+        at = (at + 1) & tables->policy_mask;
     }
-    return NULL;
+    return &tables->policies[at];
 }
 
-static void add_policy(router_tables *tables, uint32_t forwarder, uint32_t home, router_policy policy)
+static bool reserve_policies(router_tables *tables, size_t count)
 {
-    policy_entry *known = find_policy(tables, forwarder, home);
-    if (known != NULL) {
-        known->policy = policy;
+    size_t size = 4;
+    while (size * 3 < count * 4) {
+        size *= 2;
+    }
+    tables->policies = malloc(size * sizeof *tables->policies);
+    for (size_t i = 0; tables->policies != NULL && i < size; i++) {
+        tables->policies[i].forwarder = ROUTER_NO_PARTY;
+    }
+    tables->policy_mask = (uint32_t)(size - 1);
+    return tables->policies != NULL;
+}
+
+static void add_policy(router_tables *tables, const router_policy_row *row)
+{
+    uint32_t forwarder = number_of(tables, row->forwarder);
+    party_facts *facts = &tables->facts[forwarder];
+    if (row->is_default) {
+        tables->default_count += facts->preset.source != TRAFFIC_POLICY_DEFAULT ? 1 : 0;
+        facts->preset = (router_verdict){row->policy, TRAFFIC_POLICY_DEFAULT};
         return;
     }
-    tables->policies[tables->policy_count] = (policy_entry){forwarder, home, policy};
-    router_map_add(&tables->policy_map, router_hash_pair(tables->seed, forwarder, home), tables->policy_count);
-    tables->policy_count++;
+    uint32_t home = number_of(tables, row->home);
+    policy_slot *slot = policy_slot_of(tables, forwarder, home);
+    tables->policy_count += slot->forwarder == ROUTER_NO_PARTY ? 1 : 0;
+    *slot = (policy_slot){forwarder, home, row->policy};
+    facts->has_policies = true;
+}
+
+/* What stands for tenants that say nothing themselves. */
+static router_verdict inherited(router_verdict network)
+{
+    if (network.source == TRAFFIC_POLICY_DEFAULT) {
+        network.source = TRAFFIC_POLICY_NETWORK_DEFAULT;
+    }
+    return network;
 }
 
 static bool add_policies(router_tables *tables, const router_rows *rows)
 {
+    if (!reserve_policies(tables, rows->policy_count)) {
+        return false;
+    }
     for (size_t i = 0; i < rows->policy_count; i++) {
-        const router_policy_row *row = &rows->policies[i];
-        uint32_t forwarder = intern_member(tables, row->forwarder);
-        if (forwarder == ROUTER_MAP_NONE) {
-            return false;
+        add_policy(tables, &rows->policies[i]);
+    }
+    for (uint32_t i = 0; i < tables->members.count; i++) {
+        uint32_t network = tables->members.networks[i];
+        if (network != i && tables->facts[i].preset.source != TRAFFIC_POLICY_DEFAULT) {
+            tables->facts[i].preset = inherited(tables->facts[network].preset);
         }
-        if (row->is_default) {
-            tables->default_count += tables->has_default[forwarder] ? 0 : 1;
-            tables->has_default[forwarder] = true;
-            tables->defaults[forwarder] = row->policy;
-            continue;
-        }
-        uint32_t home = intern_member(tables, row->home);
-        if (home == ROUTER_MAP_NONE) {
-            return false;
-        }
-        add_policy(tables, forwarder, home, row->policy);
     }
     return true;
 }
@@ -172,29 +172,25 @@ static bool add_policies(router_tables *tables, const router_rows *rows)
 /* ---- settings ---- */
 
 /* Those of exactly this member. */
-static router_settings *find_settings(const router_tables *tables, traffic_member home)
+static router_settings *find_settings(const router_tables *tables, uint32_t home)
 {
-    uint32_t member = tables->settings_count > 0 ? find_member(tables, home) : ROUTER_MAP_NONE;
-    uint32_t number = member != ROUTER_MAP_NONE ? tables->settings_numbers[member] : ROUTER_MAP_NONE;
+    uint32_t number = home != ROUTER_NO_PARTY ? tables->facts[home].settings : ROUTER_MAP_NONE;
     return number != ROUTER_MAP_NONE ? &tables->settings[number] : NULL;
 }
 
 /* The meter of the previous snapshot, or a new one. */
 static router_meter *keep_meter(const router_rows *rows, traffic_member home)
 {
-    const router_settings *before = rows->previous != NULL ? find_settings(rows->previous, home) : NULL;
+    const router_tables *previous = rows->previous;
+    const router_settings *before = previous != NULL ? find_settings(previous, number_of(previous, home)) : NULL;
     return before != NULL && before->meter != NULL ? router_meter_ref(before->meter) : router_meter_new();
 }
 
 static bool add_settings_row(router_tables *tables, const router_rows *rows, const router_settings_row *row)
 {
-    uint32_t member = intern_member(tables, row->home);
-    if (member == ROUTER_MAP_NONE) {
-        return false;
-    }
     router_settings fresh = {.max_copies = row->max_copies, .window_us = row->window_us, .seed = rows->seed};
     fresh.meter = row->max_copies > 0 ? keep_meter(rows, row->home) : NULL;
-    tables->settings_numbers[member] = tables->settings_count;
+    tables->facts[number_of(tables, row->home)].settings = tables->settings_count;
     tables->settings[tables->settings_count++] = fresh;
     return row->max_copies == 0 || fresh.meter != NULL;
 }
@@ -214,7 +210,7 @@ static size_t *party_count(router_settings *settings, const router_party_row *ro
 static bool add_parties(router_tables *tables, const router_rows *rows)
 {
     for (size_t i = 0; i < rows->party_count; i++) {
-        router_settings *settings = find_settings(tables, rows->parties[i].home);
+        router_settings *settings = find_settings(tables, number_of(tables, rows->parties[i].home));
         if (settings != NULL) {
             *party_count(settings, &rows->parties[i]) += 1;
         }
@@ -230,7 +226,7 @@ static bool add_parties(router_tables *tables, const router_rows *rows)
     bool ok = true;
     for (size_t i = 0; ok && i < rows->party_count; i++) {
         const router_party_row *row = &rows->parties[i];
-        router_settings *settings = find_settings(tables, row->home);
+        router_settings *settings = find_settings(tables, number_of(tables, row->home));
         if (settings != NULL) {
             const traffic_endpoint *list = row->allow ? settings->allow : settings->deny;
             size_t *count = party_count(settings, row);
@@ -250,214 +246,19 @@ static bool add_settings(router_tables *tables, const router_rows *rows)
     return ok && add_parties(tables, rows);
 }
 
-/* ---- members ---- */
-
-static int compare_net_ids(const void *a, const void *b)
-{
-    const uint32_t *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-static void add_registered(router_tables *tables, const router_rows *rows)
-{
-    if (rows->member_count > 0) {
-        memcpy(tables->registered, rows->members, rows->member_count * sizeof *rows->members);
-        qsort(tables->registered, rows->member_count, sizeof *tables->registered, compare_net_ids);
-    }
-    tables->registered_count = rows->member_count;
-    tables->peers = rows->peers;
-}
-
-/* ---- routes ---- */
-
-static int compare_delegations(const void *a, const void *b)
-{
-    const router_delegation_row *x = a, *y = b;
-    return (x->net_id > y->net_id) - (x->net_id < y->net_id);
-}
-
-/* Sorted copy of the delegations. */
-static router_delegation_row *sort_delegations(const router_rows *rows)
-{
-    router_delegation_row *sorted = calloc(rows->delegation_count + 1, sizeof *sorted);
-    if (sorted != NULL && rows->delegation_count > 0) {
-        memcpy(sorted, rows->delegations, rows->delegation_count * sizeof *sorted);
-        qsort(sorted, rows->delegation_count, sizeof *sorted, compare_delegations);
-    }
-    return sorted;
-}
-
-/* Who really serves the blocks of this owner? */
-static traffic_member serving_member(const router_delegation_row *sorted, size_t count, traffic_member member)
-{
-    if (member.tenant_id.len > 0 || count == 0) {
-        return member;
-    }
-    router_delegation_row key = {.net_id = member.net_id};
-    const router_delegation_row *found = bsearch(&key, sorted, count, sizeof key, compare_delegations);
-    return found != NULL ? (traffic_member){.net_id = found->to_net_id} : member;
-}
-
-static int compare_text(lpx_str a, lpx_str b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-/* By start, length, then by owner: those of one member stand together, whatever the order of the rows. */
-static int compare_blocks(const void *a, const void *b, void *ctx)
-{
-    const sort_block *x = a, *y = b;
-    const router_tables *tables = ctx;
-    if (x->start != y->start) {
-        return x->start < y->start ? -1 : 1;
-    }
-    if (x->length != y->length) {
-        return x->length < y->length ? -1 : 1;
-    }
-    const traffic_member *m = &tables->members[x->owner], *n = &tables->members[y->owner];
-    if (m->net_id != n->net_id) {
-        return m->net_id < n->net_id ? -1 : 1;
-    }
-    int order = compare_text(m->tenant_id, n->tenant_id);
-    return order != 0 ? order : compare_text(tables->clusters[x->cluster], tables->clusters[y->cluster]);
-}
-
-/* Rows to blocks with interned owners. @return false when memory is short */
-static bool collect_blocks(router_tables *tables, const router_rows *rows, sort_block *out, size_t *out_count)
-{
-    router_delegation_row *delegations = sort_delegations(rows);
-    if (delegations == NULL) {
-        return false;
-    }
-    size_t count = 0;
-    bool ok = true;
-    for (size_t i = 0; ok && i < rows->block_count; i++) {
-        const router_block_row *row = &rows->blocks[i];
-        if (row->length > 32) {
-            continue;
-        }
-        uint32_t mask = row->length == 0 ? 0 : UINT32_MAX << (32 - row->length);
-        traffic_member member = serving_member(delegations, rows->delegation_count, traffic_member_of(row->owner));
-        sort_block block = {.start = row->prefix & mask, .length = row->length};
-        block.owner = intern_member(tables, member);
-        block.cluster = intern_cluster(tables, row->owner.cluster_id);
-        ok = block.owner != ROUTER_MAP_NONE && block.cluster != ROUTER_MAP_NONE;
-        out[count++] = block;
-    }
-    free(delegations);
-    *out_count = count;
-    return ok;
-}
-
-/* Does block i belong to a network one of whose tenants has an equal block? Then the tenant's counts. Equal blocks of a
- * network stand together, its own before those of its tenants. */
-static bool tenant_has_it(const router_tables *tables, const sort_block *blocks, size_t count, size_t i)
-{
-    const traffic_member *network = &tables->members[blocks[i].owner];
-    for (size_t j = i + 1; network->tenant_id.len == 0 && j < count; j++) {
-        const traffic_member *other = &tables->members[blocks[j].owner];
-        if (blocks[j].start != blocks[i].start || blocks[j].length != blocks[i].length ||
-            other->net_id != network->net_id) {
-            return false;
-        }
-        if (other->tenant_id.len > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Sorted blocks to owner sets and prefixes that name them. */
-static size_t group_blocks(router_tables *tables, const sort_block *blocks, size_t count, router_lpm_entry *entries)
-{
-    size_t entry_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        const sort_block *b = &blocks[i], *before = i > 0 ? &blocks[i - 1] : NULL;
-        bool same_prefix = before != NULL && before->start == b->start && before->length == b->length;
-        if (!same_prefix) {
-            entries[entry_count++] = (router_lpm_entry){b->start, b->length, tables->set_count};
-            tables->sets[tables->set_count++] = (router_owners){.first = tables->owner_count};
-        } else if (before->owner == b->owner && before->cluster == b->cluster) {
-            continue;
-        }
-        if (tenant_has_it(tables, blocks, count, i)) {
-            continue;
-        }
-        tables->owners[tables->owner_count++] = (owner){b->owner, b->cluster};
-        tables->sets[tables->set_count - 1].count++;
-    }
-    return entry_count;
-}
-
-static bool add_routes(router_tables *tables, const router_rows *rows)
-{
-    size_t room = rows->block_count + 1;
-    sort_block *blocks = malloc(room * sizeof *blocks);
-    router_lpm_entry *entries = malloc(room * sizeof *entries);
-    size_t count = 0;
-    bool ok = blocks != NULL && entries != NULL && collect_blocks(tables, rows, blocks, &count);
-    if (ok) {
-        qsort_r(blocks, count, sizeof *blocks, compare_blocks, tables);
-        size_t entry_count = group_blocks(tables, blocks, count, entries);
-        ok = router_lpm_build(entries, entry_count, &tables->lpm);
-    }
-    free(blocks);
-    free(entries);
-    return ok;
-}
-
 /* ---- construction ---- */
 
 static bool reserve(router_tables *tables, const router_rows *rows)
 {
-    size_t members = rows->block_count + 2 * rows->policy_count + rows->settings_count + 1;
-    size_t blocks = rows->block_count + 1;
-    tables->members = calloc(members, sizeof *tables->members);
-    tables->clusters = calloc(blocks, sizeof *tables->clusters);
-    tables->defaults = calloc(members, sizeof *tables->defaults);
-    tables->has_default = calloc(members, sizeof *tables->has_default);
-    tables->policies = calloc(rows->policy_count + 1, sizeof *tables->policies);
-    tables->registered = calloc(rows->member_count + 1, sizeof *tables->registered);
     tables->settings = calloc(rows->settings_count + 1, sizeof *tables->settings);
     tables->parties = calloc(rows->party_count + 1, sizeof *tables->parties);
-    tables->settings_numbers = malloc(members * sizeof *tables->settings_numbers);
-    tables->owners = calloc(blocks, sizeof *tables->owners);
-    tables->sets = calloc(blocks, sizeof *tables->sets);
-    for (size_t i = 0; tables->settings_numbers != NULL && i < members; i++) {
-        tables->settings_numbers[i] = ROUTER_MAP_NONE;
-    }
-    return tables->members != NULL && tables->clusters != NULL && tables->defaults != NULL &&
-           tables->has_default != NULL && tables->policies != NULL && tables->settings != NULL &&
-           tables->registered != NULL && tables->parties != NULL && tables->settings_numbers != NULL &&
-           tables->owners != NULL && tables->sets != NULL &&
-           router_map_reserve(&tables->policy_map, (uint32_t)rows->policy_count + 1);
-}
-
-/* Give back what reserve took for the worst case; a failing realloc leaves the larger block. */
-static void *shrink(void *block, size_t count, size_t size)
-{
-    void *smaller = realloc(block, (count + 1) * size);
-    return smaller != NULL ? smaller : block;
-}
-
-static void shrink_all(router_tables *tables)
-{
-    tables->members = shrink(tables->members, tables->member_count, sizeof *tables->members);
-    tables->clusters = shrink(tables->clusters, tables->cluster_count, sizeof *tables->clusters);
-    tables->defaults = shrink(tables->defaults, tables->member_count, sizeof *tables->defaults);
-    tables->has_default = shrink(tables->has_default, tables->member_count, sizeof *tables->has_default);
-    tables->policies = shrink(tables->policies, tables->policy_count, sizeof *tables->policies);
-    tables->settings_numbers = shrink(tables->settings_numbers, tables->member_count, sizeof *tables->settings_numbers);
-    tables->owners = shrink(tables->owners, tables->owner_count, sizeof *tables->owners);
-    tables->sets = shrink(tables->sets, tables->set_count, sizeof *tables->sets);
+    return tables->settings != NULL && tables->parties != NULL;
 }
 
 router_tables *router_tables_new(const router_rows *rows)
 {
-    if (rows->block_count > ROUTER_MAX_BLOCKS || rows->policy_count > ROUTER_MAX_POLICIES ||
-        rows->settings_count > ROUTER_MAX_SETTINGS || rows->party_count > ROUTER_MAX_PARTIES) {
+    if (rows->policy_count > ROUTER_MAX_POLICIES || rows->settings_count > ROUTER_MAX_SETTINGS ||
+        rows->party_count > ROUTER_MAX_PARTIES) {
         return NULL;
     }
     router_tables *tables = calloc(1, sizeof *tables);
@@ -465,19 +266,19 @@ router_tables *router_tables_new(const router_rows *rows)
         return NULL;
     }
     atomic_init(&tables->refs, 1);
+    tables->serial = atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
     tables->seed = rows->seed;
+    tables->peers = rows->peers;
     tables->loopback = rows->loopback;
     if (rows->default_open) {
         tables->fallback = (router_policy){.uplink = ROUTER_UP_ALL, .downlink = ROUTER_DOWN_ALL};
     }
     lpx_arena_init(&tables->text, ROUTER_TABLES_TEXT_BYTES);
-    if (!reserve(tables, rows) || !add_policies(tables, rows) || !add_settings(tables, rows) ||
-        !add_routes(tables, rows)) {
+    if (!reserve(tables, rows) || !add_blocks(tables, rows) || !add_members(tables, rows) ||
+        !add_policies(tables, rows) || !add_settings(tables, rows)) {
         router_tables_unref(&tables);
         return NULL;
     }
-    add_registered(tables, rows);
-    shrink_all(tables);
     return tables;
 }
 
@@ -497,97 +298,109 @@ void router_tables_unref(router_tables **ref)
     for (uint32_t i = 0; i < tables->settings_count; i++) {
         router_meter_unref(&tables->settings[i].meter);
     }
-    router_join_table_free(&tables->joins);
-    router_lpm_fini(&tables->lpm);
-    router_map_fini(&tables->member_map);
-    router_map_fini(&tables->cluster_map);
-    router_map_fini(&tables->policy_map);
-    free(tables->members);
-    free(tables->clusters);
-    free(tables->defaults);
-    free(tables->has_default);
+    router_join_table_unref(&tables->joins);
+    router_parties_fini(&tables->members);
+    router_blocks_unref(&tables->blocks);
+    free(tables->facts);
     free(tables->policies);
     free(tables->settings);
-    free(tables->registered);
     free(tables->parties);
-    free(tables->settings_numbers);
-    free(tables->owners);
-    free(tables->sets);
     lpx_arena_fini(&tables->text);
     free(tables);
 }
 
 /* ---- questions ---- */
 
+uint64_t router_tables_serial(const router_tables *tables)
+{
+    return tables->serial;
+}
+
+router_party router_tables_party(const router_tables *tables, traffic_member member)
+{
+    return router_parties_find(&tables->members, member);
+}
+
+uint32_t router_tables_party_count(const router_tables *tables)
+{
+    return tables->members.count;
+}
+
+traffic_member router_tables_member(const router_tables *tables, uint32_t number)
+{
+    lpx_assert(number < tables->members.count);
+    return tables->members.members[number];
+}
+
 router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr)
 {
-    uint32_t set = router_lpm_find(&tables->lpm, dev_addr);
-    return set != ROUTER_LPM_NONE ? tables->sets[set] : (router_owners){0};
+    return router_blocks_find(tables->blocks, dev_addr);
 }
 
 traffic_endpoint router_tables_owner(const router_tables *tables, uint32_t index)
 {
-    lpx_assert(index < tables->owner_count);
-    const owner *o = &tables->owners[index];
-    const traffic_member *member = &tables->members[o->member];
-    return (traffic_endpoint){member->net_id, member->tenant_id, tables->clusters[o->cluster]};
+    const router_owner *owner = router_blocks_owner(tables->blocks, index);
+    const traffic_member *member = &tables->members.members[owner->party];
+    return (traffic_endpoint){member->net_id, member->tenant_id, router_blocks_cluster(tables->blocks, owner)};
 }
 
-/* The policy between exactly these two, both registered somewhere. */
-static const router_policy *exact_policy(const router_tables *tables, uint32_t forwarder, traffic_member home)
+router_party router_tables_owner_party(const router_tables *tables, uint32_t index)
 {
-    uint32_t number = find_member(tables, home);
-    const policy_entry *found = number != ROUTER_MAP_NONE ? find_policy(tables, forwarder, number) : NULL;
-    return found != NULL ? &found->policy : NULL;
+    uint32_t own = router_blocks_owner(tables->blocks, index)->party;
+    return (router_party){own, tables->members.networks[own]};
 }
 
-/* What stands for the forwarder itself, not for its network. @return false when nothing does */
-static bool own_policy(const router_tables *tables, uint32_t forwarder, traffic_member home, router_verdict *out)
+/* The policy between exactly these two. */
+static const router_policy *exact_policy(const router_tables *tables, uint32_t forwarder, uint32_t home)
 {
-    const router_policy *found = exact_policy(tables, forwarder, home);
-    traffic_policy source = TRAFFIC_POLICY_TENANT;
-    if (found == NULL && home.tenant_id.len > 0) {
-        found = exact_policy(tables, forwarder, (traffic_member){.net_id = home.net_id});
-        source = TRAFFIC_POLICY_NETWORK;
+    const policy_slot *slot = home != ROUTER_NO_PARTY ? policy_slot_of(tables, forwarder, home) : NULL;
+    return slot != NULL && slot->forwarder != ROUTER_NO_PARTY ? &slot->policy : NULL;
+}
+
+router_verdict router_tables_verdict(const router_tables *tables, router_party forwarder, router_party home)
+{
+    if (forwarder.own == ROUTER_NO_PARTY) { /* a tenant that says nothing, or nobody of whom anything is known */
+        return forwarder.network != ROUTER_NO_PARTY ? inherited(tables->facts[forwarder.network].preset)
+                                                    : (router_verdict){tables->fallback, TRAFFIC_POLICY_SETTING};
     }
-    if (found == NULL && tables->has_default[forwarder]) {
-        found = &tables->defaults[forwarder];
-        source = TRAFFIC_POLICY_DEFAULT;
+    const party_facts *facts = &tables->facts[forwarder.own];
+    if (facts->has_policies) {
+        const router_policy *found = exact_policy(tables, forwarder.own, home.own);
+        if (found != NULL) {
+            return (router_verdict){*found, TRAFFIC_POLICY_TENANT};
+        }
+        found = home.own != home.network ? exact_policy(tables, forwarder.own, home.network) : NULL;
+        if (found != NULL) {
+            return (router_verdict){*found, TRAFFIC_POLICY_NETWORK};
+        }
     }
-    if (found != NULL) {
-        *out = (router_verdict){*found, source};
-    }
-    return found != NULL;
+    return facts->preset;
 }
 
 router_verdict router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home)
 {
-    router_verdict verdict;
-    uint32_t number = find_member(tables, forwarder);
-    if (number != ROUTER_MAP_NONE && own_policy(tables, number, home, &verdict)) {
-        return verdict;
-    }
-    if (forwarder.tenant_id.len > 0) {
-        number = find_member(tables, (traffic_member){.net_id = forwarder.net_id});
-        if (number != ROUTER_MAP_NONE && tables->has_default[number]) {
-            return (router_verdict){tables->defaults[number], TRAFFIC_POLICY_NETWORK_DEFAULT};
-        }
-    }
-    return (router_verdict){tables->fallback, TRAFFIC_POLICY_SETTING};
+    return router_tables_verdict(tables, router_tables_party(tables, forwarder), router_tables_party(tables, home));
+}
+
+const router_settings *router_tables_party_settings(const router_tables *tables, router_party home)
+{
+    const router_settings *found = find_settings(tables, home.own);
+    return found != NULL ? found : find_settings(tables, home.network);
 }
 
 const router_settings *router_tables_settings(const router_tables *tables, traffic_member home)
 {
-    const router_settings *found = find_settings(tables, home);
-    if (found == NULL && home.tenant_id.len > 0) {
-        found = find_settings(tables, (traffic_member){.net_id = home.net_id});
-    }
-    return found;
+    return tables->settings_count > 0 ? router_tables_party_settings(tables, router_tables_party(tables, home)) : NULL;
 }
 
 void router_tables_give_joins(router_tables *tables, router_join_table *joins)
 {
     tables->joins = joins;
+}
+
+void router_tables_keep_joins(router_tables *tables, const router_tables *previous)
+{
+    tables->joins = router_join_table_ref(previous->joins);
 }
 
 const router_join_table *router_tables_joins(const router_tables *tables)
@@ -597,7 +410,7 @@ const router_join_table *router_tables_joins(const router_tables *tables)
 
 bool router_tables_is_member(const router_tables *tables, uint32_t net_id)
 {
-    return bsearch(&net_id, tables->registered, tables->registered_count, sizeof net_id, compare_net_ids) != NULL;
+    return router_blocks_is_member(tables->blocks, net_id);
 }
 
 const router_peer_routes *router_tables_peers(const router_tables *tables)
@@ -612,6 +425,6 @@ bool router_tables_loopback(const router_tables *tables)
 
 void router_tables_sizes(const router_tables *tables, size_t *blocks, size_t *policies)
 {
-    *blocks = tables->owner_count;
+    *blocks = router_blocks_count(tables->blocks);
     *policies = (size_t)tables->policy_count + tables->default_count;
 }

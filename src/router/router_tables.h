@@ -1,6 +1,9 @@
 /* Routes and policies: one immutable snapshot, built from rows and shared by all loops by reference count. Level 6;
  * pure. Thread: building on any thread; reading on any while a reference is held.
  *
+ * Members are numbers inside one snapshot (router_party.h): a message's forwarder is looked up once, owners of blocks
+ * are numbers already, and policies and settings are found by them.
+ *
  * Routes: the longest DevAddr block wins, and every owner of an equally long block gets the message; a tenant's block
  * wins over an equal one of its network, whose subscriptions get the tenant's messages anyway. A network that is
  * delegated has its own blocks (not those of its tenants, who are members with credentials of their own) served by the
@@ -10,6 +13,7 @@
  * the forwarder's network, else the setting. A forwarder's tenant does not inherit its network's policies toward
  * single home networks. */
 #pragma once
+#include "router/router_blocks.h"
 #include "router/router_peer_routes.h"
 #include "router/router_settings.h"
 
@@ -34,18 +38,6 @@ enum {
 typedef struct router_policy {
     uint8_t uplink, downlink;
 } router_policy;
-
-/** A DevAddr block of a network or tenant, with the cluster that serves it. */
-typedef struct router_block_row {
-    traffic_endpoint owner;
-    uint32_t prefix;
-    uint8_t length; /* a block longer than 32 is passed over */
-} router_block_row;
-
-/** Network net_id is delegated to to_net_id. */
-typedef struct router_delegation_row {
-    uint32_t net_id, to_net_id;
-} router_delegation_row;
 
 /** A policy toward a home network, or a forwarder's default (then home does not count). */
 typedef struct router_policy_row {
@@ -84,9 +76,10 @@ typedef struct router_rows {
     size_t member_count;
     const router_peer_routes *peers;      /* borrowed for the snapshot's life; NULL: none */
     const struct router_tables *previous; /* what was counted by its meters counts on; NULL: nothing was */
-    bool default_open;                    /* no policy anywhere: all flags on, else off */
-    bool loopback;                        /* own traffic may come back */
-    uint64_t seed;                        /* of the hash tables: a secret random number */
+    bool keep_blocks;  /* blocks, delegations and members are those of previous; those here do not count */
+    bool default_open; /* no policy anywhere: all flags on, else off */
+    bool loopback;     /* own traffic may come back */
+    uint64_t seed;     /* of the hash tables: a secret random number */
 } router_rows;
 
 typedef struct router_tables router_tables;
@@ -99,27 +92,40 @@ router_tables *router_tables_ref(router_tables *tables);
 /** One reference less, the last frees; clears the pointer; accepts NULL. @thread any */
 void router_tables_unref(router_tables **tables);
 
-/** Owners of the longest block that has an address: numbers first, first + 1, … for router_tables_owner. Those of one
- * member follow each other. count 0: nobody's. */
-typedef struct router_owners {
-    uint32_t first, count;
-} router_owners;
+/** Differs from that of every other snapshot of the process: what was remembered by numbers of members holds as long as
+ * the snapshot has this serial number. Never 0. */
+uint64_t router_tables_serial(const router_tables *tables);
+/** Numbers of a member. */
+router_party router_tables_party(const router_tables *tables, traffic_member member);
+/** How many members have numbers: those below. */
+uint32_t router_tables_party_count(const router_tables *tables);
+/** The member of a number; text is valid while the snapshot is held. */
+traffic_member router_tables_member(const router_tables *tables, uint32_t number);
+
 /** Who gets data uplinks from this address. */
 router_owners router_tables_find(const router_tables *tables, uint32_t dev_addr);
 /** One owner; text is valid while the snapshot is held. */
 traffic_endpoint router_tables_owner(const router_tables *tables, uint32_t index);
+/** Numbers of one owner. */
+router_party router_tables_owner_party(const router_tables *tables, uint32_t index);
 
 /** A policy and where it stands. */
 typedef struct router_verdict {
     router_policy allowed;
     traffic_policy source;
 } router_verdict;
+/** The policy that applies, between members by number. */
+router_verdict router_tables_verdict(const router_tables *tables, router_party forwarder, router_party home);
 /** The policy that applies. */
 router_verdict router_tables_policy(const router_tables *tables, traffic_member forwarder, traffic_member home);
+/** Settings of a home network by number; else as router_tables_settings. */
+const router_settings *router_tables_party_settings(const router_tables *tables, router_party home);
 /** Settings of a home network: a tenant without any has its network's; NULL: none. Valid while the snapshot is held. */
 const router_settings *router_tables_settings(const router_tables *tables, traffic_member home);
-/** Give the Join Servers to a snapshot that nobody has seen yet; it frees them with itself. */
+/** Give a reference of the Join Servers to a snapshot that nobody has seen yet. */
 void router_tables_give_joins(router_tables *tables, router_join_table *joins);
+/** Give it those of another snapshot. */
+void router_tables_keep_joins(router_tables *tables, const router_tables *previous);
 /** The Join Servers; NULL: there are none. Valid while the snapshot is held. */
 const router_join_table *router_tables_joins(const router_tables *tables);
 /** Is this network registered here? */

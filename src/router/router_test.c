@@ -46,6 +46,22 @@ static void an_uplink_arrives_as_it_should(void **state)
     close_exchange(&x);
 }
 
+/* An uplink without payload whose request has that many bytes. */
+static rpc_call *publish_bytes(exchange *x, size_t len)
+{
+    static uint8_t filling[5000];
+    Pb__V3__UplinkMessage message = PB__V3__UPLINK_MESSAGE__INIT;
+    Pb__Routing__V1__PublishUplinkMessageRequest in = PB__ROUTING__V1__PUBLISH_UPLINK_MESSAGE_REQUEST__INIT;
+    in.forwarder_net_id = 19;
+    in.message = &message;
+    message.gateway_uplink_token = (ProtobufCBinaryData){sizeof filling, filling};
+    message.gateway_uplink_token.len -= protobuf_c_message_get_packed_size(&in.base) - len;
+    rpc_call *call = fake_call_new(x->loops[0]);
+    invoke(x, "ForwarderData/Publish", call, &in.base);
+    assert_true(call->failed);
+    return call;
+}
+
 static void a_message_too_large_is_refused(void **state)
 {
     (void)state;
@@ -53,20 +69,62 @@ static void a_message_too_large_is_refused(void **state)
     router_opts opts = open_opts;
     opts.max_message_bytes = 5000;
     open_exchange(&x, &opts);
-    Pb__Routing__V1__PublishUplinkMessageRequest in = PB__ROUTING__V1__PUBLISH_UPLINK_MESSAGE_REQUEST__INIT;
-    rpc_call *call = fake_call_new(x.loops[0]);
-    call->raw = lpx_bytes_of(data_uplink, 5001); /* never read */
-    invoke(&x, "ForwarderData/Publish", call, &in.base);
-    assert_true(call->failed);
+    rpc_call *call = publish_bytes(&x, 5001);
     assert_int_equal(call->err.reason, ROUTER_PUBLISH_TOO_LARGE);
     assert_int_equal(call->err.code, LPX_RESOURCE_EXHAUSTED);
     assert_non_null(strstr(call->note.text, "5001"));
     fake_call_free(&call);
-    call = fake_call_new(x.loops[0]);
-    call->raw = lpx_bytes_of(data_uplink, 5000); /* the size is fine; the rest is not */
-    invoke(&x, "ForwarderData/Publish", call, &in.base);
+    call = publish_bytes(&x, 5000); /* the size is fine; the rest is not */
     assert_int_equal(call->err.code, LPX_INVALID_ARGUMENT);
     fake_call_free(&call);
+    close_exchange(&x);
+}
+
+/* Publish these bytes. */
+static rpc_call *publish_request(exchange *x, lpx_bytes request)
+{
+    size_t count;
+    const rpc_method *methods = router_methods(x->router, &count);
+    rpc_call *call = fake_call_new(x->loops[0]);
+    for (size_t i = 0; i < count; i++) {
+        if (strstr(methods[i].path, "ForwarderData/Publish") != NULL) {
+            methods[i].hot(call, request, methods[i].service);
+            return call;
+        }
+    }
+    fail_msg("no method");
+    return call;
+}
+
+/* What is read in place and what has to be decoded is delivered alike; the owner is asked for before anything else. */
+static void both_ways_of_reading_deliver_the_same(void **state)
+{
+    (void)state;
+    static const uint8_t common[] = {0x08, 19,   0x12, 3,    'e', 'u',  '1',  0x1A, 3,    'f',  'w',  'd',  0x22,
+                                     23,   0x12, 17,   0x1A, 15,  0x40, 0x44, 0x33, 0x22, 0x11, 0x01, 0x01, 0x00,
+                                     0x42, 0x01, 0x42, 1,    2,   3,    4,    0x28, 1,    0x30, 5};
+    exchange x;
+    open_exchange(&x, &open_opts);
+    rpc_call *sub = subscribe(&x, 0, "");
+    for (unsigned odd = 0; odd < 2; odd++) {
+        uint8_t request[sizeof common + 2];
+        memcpy(request, common, sizeof common);
+        memcpy(request + sizeof common, (uint8_t[]){0x08, 19}, 2); /* the net id once more */
+        rpc_call *call = publish_request(&x, lpx_bytes_of(request, sizeof common + 2 * odd));
+        assert_true(call->replied && call->allowed);
+        assert_int_equal(call->owner_net_id, 19);
+        assert_string_equal(call->owner_tenant_id, "fwd");
+        assert_string_equal(call->owner_cluster_id, "eu1");
+        fake_call_free(&call);
+        turn_all(&x);
+        assert_int_equal(sub->sent_count, odd + 1);
+        Pb__V3__RoutedUplinkMessage *up = uplink_at(sub, odd);
+        assert_string_equal(up->forwarder_tenant_id, "fwd");
+        assert_int_equal(up->message->data_rate_index, 5);
+        assert_int_equal(up->message->data_rate->lora->spreading_factor, 7);
+        assert_memory_equal(up->message->phy_payload->plain.data, data_uplink, sizeof data_uplink);
+    }
+    fake_call_free(&sub);
     close_exchange(&x);
 }
 
@@ -543,6 +601,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_uplink_arrives_as_it_should),
         cmocka_unit_test(a_message_too_large_is_refused),
+        cmocka_unit_test(both_ways_of_reading_deliver_the_same),
         cmocka_unit_test(every_loop_reaches_every_loop),
         cmocka_unit_test(a_group_shares_across_loops),
         cmocka_unit_test(a_downlink_finds_its_forwarder),

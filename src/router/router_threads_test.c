@@ -75,7 +75,7 @@ static void invoke(actor *a, const char *method, rpc_call *call, const ProtobufC
     const rpc_method *methods = router_methods(a->scene->router, &count);
     for (size_t i = 0; i < count; i++) {
         if (strstr(methods[i].path, method) != NULL) {
-            methods[i].loop(call, request, methods[i].service);
+            fake_call_run(call, &methods[i], request);
             return;
         }
     }

@@ -4,6 +4,7 @@
 #include "grpc_reflection_v1_reflection.pb-c.h"
 #include "grpc_reflection_v1alpha_reflection.pb-c.h"
 #include "lpx_iam_v1_iam.pb-c.h"
+#include "lpx_routing_v1_data.pb-c.h"
 #include "lpx_routing_v1_settings.pb-c.h"
 #include "lpx_trace_v1_trace.pb-c.h"
 #include "pb_iam_v1_api.pb-c.h"
@@ -20,6 +21,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &grpc__reflection__v1alpha__server_reflection__descriptor,
     &lpx__iam__v1__authority_manager__descriptor,
     &lpx__iam__v1__client_certificates__descriptor,
+    &lpx__routing__v1__forwarder_data__descriptor,
     &lpx__routing__v1__home_network_settings_manager__descriptor,
     &lpx__trace__v1__tracer__descriptor,
     &pb__iam__v1__apikey_vault__descriptor,

@@ -119,6 +119,7 @@ static const rpc_rule rules[] = {
     {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANY | A | C | N | T, NO_RIGHT, RPC_SCOPE_NONE, NULL, NULL, NULL},
     {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ANY | A | C | N | T, NO_RIGHT, RPC_SCOPE_NONE, NULL, NULL, NULL},
     {FORWARDER "Publish",                 N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
+    {"/lpx.routing.v1.ForwarderData/PublishStream", N | T, WRITE_TRAFFIC,        RPC_SCOPE_HANDLER, NULL, NULL, NULL},
     {FORWARDER "Subscribe",               N | T,           READ_TRAFFIC,         RPC_SCOPE_FIELDS,  "forwarder_net_id", "forwarder_tenant_id", "forwarder_cluster_id"},
     {FORWARDER "ReportDownlinkMessageDeliveryState", N | T, WRITE_TRAFFIC,       RPC_SCOPE_REPORT,  "state_change.forwarder_net_id", "state_change.forwarder_tenant_id", "state_change.forwarder_cluster_id"},
     {HOME "Publish",                      N | T,           WRITE_TRAFFIC,        RPC_SCOPE_FIELDS,  "home_network_net_id", "home_network_tenant_id", "home_network_cluster_id"},
@@ -162,34 +163,6 @@ const rpc_rule *rpc_authz_find(const char *path)
     return NULL;
 }
 
-/* Does the request name this field with another value than own? A path that the request does not know is our own
- * mistake and refuses too. */
-static lpx_err check_text(const ProtobufCMessage *request, const char *field, const char *own, lpx_note *note)
-{
-    lpx_str got;
-    if (!pb_get_text(request, field, &got)) {
-        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", field);
-    }
-    if (!lpx_str_is(got, own)) {
-        return lpx_fail(note, RPC_NOT_OWN, "%s must be \"%s\" with these credentials.", field, own);
-    }
-    return LPX_SUCCESS;
-}
-
-static lpx_err check_net(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
-                         lpx_note *note)
-{
-    uint64_t net_id;
-    if (!pb_get_uint(request, rule->net_field, &net_id)) {
-        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", rule->net_field);
-    }
-    if (net_id != who->net_id) {
-        return lpx_fail(note, RPC_NOT_OWN, "%s must be %06X with these credentials.", rule->net_field,
-                        (unsigned)who->net_id);
-    }
-    return LPX_SUCCESS;
-}
-
 /* The parent message of a wrapper path ("net_id.value") is absent: the caller did not narrow. */
 static bool filter_absent(const rpc_rule *rule, const ProtobufCMessage *request)
 {
@@ -203,30 +176,58 @@ static bool filter_absent(const rpc_rule *rule, const ProtobufCMessage *request)
     return !pb_has(request, parent);
 }
 
-static lpx_err check_resource(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
-                              lpx_note *note)
+/* What the rule's fields hold. A path that the request does not know is our own mistake and refuses. */
+static lpx_err read_owner(const rpc_rule *rule, const ProtobufCMessage *request, rpc_owner *out, lpx_note *note)
 {
-    bool token = who->subject == RPC_NETWORK || who->subject == RPC_TENANT;
-    if (!token || rule->scope == RPC_SCOPE_NONE || rule->scope == RPC_SCOPE_HANDLER) {
-        return LPX_SUCCESS;
+    const char *wrong = NULL;
+    *out = (rpc_owner){0};
+    if (!pb_get_uint(request, rule->net_field, &out->net_id)) {
+        wrong = rule->net_field;
+    } else if (rule->tenant_field != NULL && !pb_get_text(request, rule->tenant_field, &out->tenant_id)) {
+        wrong = rule->tenant_field;
+    } else if (rule->cluster_field != NULL && !pb_get_text(request, rule->cluster_field, &out->cluster_id)) {
+        wrong = rule->cluster_field;
     }
-    if (rule->scope == RPC_SCOPE_FILTER && filter_absent(rule, request)) {
-        return LPX_SUCCESS;
-    }
-    LPX_TRY(check_net(rule, who, request, note));
-    if (who->subject == RPC_TENANT && rule->tenant_field != NULL) {
-        LPX_TRY(check_text(request, rule->tenant_field, who->tenant_id, note));
-    }
-    lpx_str cluster;
-    bool unnamed =
-        rule->scope == RPC_SCOPE_REPORT && pb_get_text(request, rule->cluster_field, &cluster) && cluster.len == 0;
-    if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL && !unnamed) {
-        LPX_TRY(check_text(request, rule->cluster_field, who->cluster_id, note));
+    if (wrong != NULL) {
+        return lpx_fail(note, BASE_INTERNAL, "The rule of this method names the unknown field %s.", wrong);
     }
     return LPX_SUCCESS;
 }
 
-lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request, lpx_note *note)
+/* Does a resource matter to this caller? */
+static bool is_bound(const rpc_rule *rule, const rpc_principal *who)
+{
+    bool member = who->subject == RPC_NETWORK || who->subject == RPC_TENANT;
+    return member && rule->scope != RPC_SCOPE_NONE && rule->scope != RPC_SCOPE_HANDLER;
+}
+
+static lpx_err check_text(const char *field, lpx_str got, const char *own, lpx_note *note)
+{
+    if (!lpx_str_is(got, own)) {
+        return lpx_fail(note, RPC_NOT_OWN, "%s must be \"%s\" with these credentials.", field, own);
+    }
+    return LPX_SUCCESS;
+}
+
+/* Does the request name the caller's own? */
+static lpx_err check_own(const rpc_rule *rule, const rpc_principal *who, const rpc_owner *owner, lpx_note *note)
+{
+    if (owner->net_id != who->net_id) {
+        return lpx_fail(note, RPC_NOT_OWN, "%s must be %06X with these credentials.", rule->net_field,
+                        (unsigned)who->net_id);
+    }
+    if (who->subject == RPC_TENANT && rule->tenant_field != NULL) {
+        LPX_TRY(check_text(rule->tenant_field, owner->tenant_id, who->tenant_id, note));
+    }
+    bool unnamed = rule->scope == RPC_SCOPE_REPORT && owner->cluster_id.len == 0;
+    if (who->cluster_id[0] != '\0' && rule->cluster_field != NULL && !unnamed) {
+        LPX_TRY(check_text(rule->cluster_field, owner->cluster_id, who->cluster_id, note));
+    }
+    return LPX_SUCCESS;
+}
+
+/* Is it a caller of the right kind, with the right? */
+static lpx_err check_subject(const rpc_rule *rule, const rpc_principal *who, lpx_note *note)
 {
     if ((rule->subjects & (unsigned)who->subject) == 0) {
         return who->subject == RPC_ANONYMOUS ? lpx_err_of(RPC_NO_CREDENTIALS) : lpx_err_of(RPC_WRONG_SUBJECT);
@@ -236,5 +237,22 @@ lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const Pr
         return lpx_fail(note, RPC_MISSING_RIGHT, "This method needs credentials with the right %s.",
                         rpc_right_name(rule->right));
     }
-    return check_resource(rule, who, request, note);
+    return LPX_SUCCESS;
+}
+
+lpx_err rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request, lpx_note *note)
+{
+    LPX_TRY(check_subject(rule, who, note));
+    if (!is_bound(rule, who) || (rule->scope == RPC_SCOPE_FILTER && filter_absent(rule, request))) {
+        return LPX_SUCCESS;
+    }
+    rpc_owner owner;
+    LPX_TRY(read_owner(rule, request, &owner, note));
+    return check_own(rule, who, &owner, note);
+}
+
+lpx_err rpc_authz_check_owner(const rpc_rule *rule, const rpc_principal *who, const rpc_owner *owner, lpx_note *note)
+{
+    LPX_TRY(check_subject(rule, who, note));
+    return is_bound(rule, who) ? check_own(rule, who, owner, note) : LPX_SUCCESS;
 }

@@ -39,3 +39,13 @@ const char *rpc_right_name(int right);
  *      says which right or field, and what it would have to be) */
 LPX_RESULT rpc_authz_check(const rpc_rule *rule, const rpc_principal *who, const ProtobufCMessage *request,
                            lpx_note *note);
+
+/** Who owns what a request is about, as its fields say; what a rule does not name is not looked at. */
+typedef struct rpc_owner {
+    uint64_t net_id;
+    lpx_str tenant_id, cluster_id;
+} rpc_owner;
+
+/** The same for a request whose fields were read already. Not for rules of RPC_SCOPE_FILTER. */
+LPX_RESULT rpc_authz_check_owner(const rpc_rule *rule, const rpc_principal *who, const rpc_owner *owner,
+                                 lpx_note *note);

@@ -198,6 +198,17 @@ static lpx_err wire_reply(void *wire, const ProtobufCMessage *reply, lpx_arena *
     return lpx_buf_failed(&call->body) ? lpx_err_of(BASE_NO_MEMORY) : LPX_SUCCESS;
 }
 
+static lpx_err wire_reply_bytes(void *wire, const ProtobufCMessageDescriptor *desc, lpx_bytes reply, lpx_arena *arena)
+{
+    ProtobufCMessage *message = NULL;
+    lpx_note note;
+    lpx_err err = pb_decode(desc, reply, arena, &message, &note);
+    if (lpx_failed(err)) {
+        return lpx_err_of(err.reason == BASE_NO_MEMORY ? BASE_NO_MEMORY : BASE_INTERNAL); /* our own words */
+    }
+    return wire_reply(wire, message, arena);
+}
+
 static void call_free(http_call *call)
 {
     lpx_list_remove(&call->node);
@@ -226,6 +237,7 @@ static const rpc_front http_front = {
     .peer_cert = wire_peer_cert,
     .decode = wire_decode,
     .reply = wire_reply,
+    .reply_bytes = wire_reply_bytes,
     .finish = wire_finish,
 };
 

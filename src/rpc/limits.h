@@ -9,8 +9,10 @@ enum {
     RPC_HEALTH_WATCHERS = 1000, /* open at once, of callers without credentials too: 100 bytes and a stream each */
     RPC_HTTP_ORIGINS_BYTES = 64 << 10, /* of all allowed origins */
     RPC_TOKEN_CACHE_SLOTS = 4096,      /* verdicts per loop; about 300 bytes each, made on first use */
-    RPC_BASIC_CACHE_SLOTS = 16,        /* administrators are few */
-    RPC_BASIC_QUEUE = 64,              /* password checks that may wait: each takes 20 MiB and tens of milliseconds */
+    RPC_SEEN_SLOTS = 16384, /* credentials of connections that were seen, per loop; 24 bytes each, made on first use */
+    RPC_KEPT_CALLS = 1024,  /* ended calls of a loop kept for reuse: as many as are under way at once; 5 KiB each */
+    RPC_BASIC_CACHE_SLOTS = 16,  /* administrators are few */
+    RPC_BASIC_QUEUE = 64,        /* password checks that may wait: each takes 20 MiB and tens of milliseconds */
     RPC_BASIC_CACHE_S = 300,     /* a changed password acts at once all the same: the snapshot's change clears it */
     RPC_FRESH_TOKEN_S = 10,      /* a younger token may be of a key that the change feed has still to tell of */
     RPC_WAIT_FOR_KEY_MS = 3000,  /* how long a call with such a token waits: a feed that lags more is broken */

@@ -9,15 +9,40 @@
 #include "lpx_reasons.h"
 #include "rpc/rpc_priv.h"
 
+/* Calls through which secrets pass leave nothing behind; the others are kept for reuse. */
+static bool has_secrets(const rpc_call *call)
+{
+    return call->entry == NULL || call->entry->method->txn != NULL;
+}
+
 static void call_free(rpc_call *call)
 {
+    rpc_server *server = call->server;
     rpc_auth_forget(call);
     lpx_list_remove(&call->stream_node);
-    lpx_arena_fini(&call->arena);
     if (call->gone != NULL) {
         *call->gone = true;
     }
-    free(call);
+    if (has_secrets(call) || server->spare_count == RPC_KEPT_CALLS) {
+        lpx_arena_fini(&call->arena);
+        free(call);
+        return;
+    }
+    lpx_arena_reset(&call->arena);
+    call->next_spare = server->spare;
+    server->spare = call;
+    server->spare_count++;
+}
+
+void rpc_calls_free(rpc_server *server)
+{
+    while (server->spare != NULL) {
+        rpc_call *call = server->spare;
+        server->spare = call->next_spare;
+        lpx_arena_fini(&call->arena);
+        free(call);
+    }
+    server->spare_count = 0;
 }
 
 lpx_bytes rpc_error_info(lpx_err err, lpx_arena *arena)
@@ -59,9 +84,30 @@ void rpc_fail(rpc_call *call, lpx_err err, const lpx_note *note)
     call_end(call, err, note);
 }
 
+/* A hot method that did not ask who may has no answer to give. */
+static void assert_allowed(const rpc_call *call)
+{
+    lpx_assert(call->allowed || call->entry->method->flavour != RPC_HOT);
+}
+
 void rpc_reply(rpc_call *call, const ProtobufCMessage *reply)
 {
+    assert_allowed(call);
     call_end(call, call->front->reply(call->wire, reply, &call->arena), NULL);
+}
+
+void rpc_reply_bytes(rpc_call *call, lpx_bytes reply)
+{
+    assert_allowed(call);
+    call_end(call, call->front->reply_bytes(call->wire, call->entry->method->out, reply, &call->arena), NULL);
+}
+
+lpx_err rpc_hot_allow(rpc_call *call, uint32_t net_id, lpx_str tenant_id, lpx_str cluster_id, lpx_note *note)
+{
+    rpc_owner owner = {.net_id = net_id, .tenant_id = tenant_id, .cluster_id = cluster_id};
+    LPX_TRY(rpc_authz_check_owner(call->entry->rule, &call->who, &owner, note));
+    call->allowed = true;
+    return LPX_SUCCESS;
 }
 
 static lpx_err txn_work(store_tx *tx, store_job *job)
@@ -124,6 +170,23 @@ static void run_bidi(rpc_call *call)
     call->front->resume(call->wire);
 }
 
+/* Everything is there: the method reads the request and authorises. */
+static void run_hot(rpc_call *call)
+{
+    const rpc_method *method = call->entry->method;
+    lpx_note note = {""};
+    ProtobufCMessage *request = NULL;
+    call->state = CALL_RUNNING;
+    if (!call->front->serialised) {
+        lpx_err err = call->front->decode(call->wire, method->in, &call->raw, &call->arena, &request, &note);
+        if (lpx_failed(err)) {
+            call_end(call, err, &note);
+            return;
+        }
+    }
+    method->hot(call, call->raw, method->service);
+}
+
 /* Everything is there: decode, authorise, run. */
 static void call_run(rpc_call *call)
 {
@@ -165,7 +228,11 @@ static void call_advance(rpc_call *call)
         call_end(call, lpx_err_of(RPC_ONE_MESSAGE), NULL);
         return;
     }
-    call_run(call);
+    if (flavour == RPC_HOT) {
+        run_hot(call);
+    } else {
+        call_run(call);
+    }
 }
 
 void rpc_auth_ready(rpc_call *call, lpx_err err, const lpx_note *note)
@@ -189,22 +256,40 @@ static bool is_open(const rpc_server *server, const method_entry *entry)
     return !server->stopping || (entry != NULL && entry->method->while_stopping);
 }
 
+static rpc_call *call_take(rpc_server *server, const method_entry *entry)
+{
+    rpc_call *call = server->spare;
+    if (call != NULL && entry != NULL && entry->method->txn == NULL) {
+        server->spare = call->next_spare;
+        server->spare_count--;
+        memset(call, 0, offsetof(rpc_call, arena));
+        call->entry = entry;
+        return call;
+    }
+    call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        return NULL;
+    }
+    call->entry = entry;
+    if (has_secrets(call)) {
+        lpx_arena_init_wiped(&call->arena, RPC_CALL_ARENA_BYTES); /* of keys and targets */
+    } else {
+        lpx_arena_init(&call->arena, RPC_CALL_ARENA_BYTES);
+    }
+    return call;
+}
+
 rpc_call *rpc_call_new(rpc_server *server, const rpc_front *front, void *wire)
 {
-    rpc_call *call = calloc(1, sizeof *call);
+    const method_entry *entry = front->path != NULL ? rpc_find_method(server, front->path(wire)) : NULL;
+    rpc_call *call = call_take(server, entry);
     if (call == NULL) {
         return NULL;
     }
     call->server = server;
     call->front = front;
     call->wire = wire;
-    call->entry = front->path != NULL ? rpc_find_method(server, front->path(wire)) : NULL;
     call->began = io_loop_now(server->loop).mono;
-    if (call->entry == NULL || call->entry->method->txn != NULL) {
-        lpx_arena_init_wiped(&call->arena, RPC_CALL_ARENA_BYTES); /* secrets of keys and targets pass through */
-    } else {
-        lpx_arena_init(&call->arena, RPC_CALL_ARENA_BYTES);
-    }
     lpx_list_init(&call->stream_node);
     lpx_list_init(&call->wait_node);
     rpc_stats_begin(call);
@@ -254,6 +339,10 @@ static void stream_cut(rpc_call *call, lpx_err err, const lpx_note *note)
 /* One further request of a stream; its memory lives as long as the event. */
 static void stream_request(rpc_call *call, lpx_bytes message)
 {
+    if (call->events->on_bytes != NULL) {
+        call->events->on_bytes(call->events_ctx, message);
+        return;
+    }
     lpx_arena arena;
     lpx_note note = {""};
     ProtobufCMessage *request = NULL;
@@ -267,10 +356,10 @@ static void stream_request(rpc_call *call, lpx_bytes message)
     lpx_arena_fini(&arena);
 }
 
-void rpc_call_message(rpc_call *call, lpx_bytes message)
+void rpc_call_message(rpc_call *call, lpx_bytes message, bool last)
 {
-    bool bidi = call->entry->method->flavour == RPC_BIDI;
-    if (bidi && call->state == CALL_STREAMING) {
+    rpc_flavour flavour = call->entry->method->flavour;
+    if (flavour == RPC_BIDI && call->state == CALL_STREAMING) {
         stream_request(call, message);
         return;
     }
@@ -281,12 +370,18 @@ void rpc_call_message(rpc_call *call, lpx_bytes message)
         call_end(call, lpx_err_of(RPC_ONE_MESSAGE), NULL);
         return;
     }
+    call->has_request = true;
+    if (flavour == RPC_HOT && last && call->state == CALL_READING) {
+        call->half_closed = true;
+        call->raw = message; /* where it lies */
+        call_advance(call);
+        return;
+    }
     call->raw = lpx_arena_copy(&call->arena, message);
     if (call->raw.ptr == NULL) {
         call_end(call, lpx_err_of(BASE_NO_MEMORY), NULL);
         return;
     }
-    call->has_request = true;
     call_advance(call);
 }
 

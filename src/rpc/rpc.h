@@ -32,6 +32,7 @@ typedef enum rpc_flavour {
     RPC_STREAM, /* one request, many answers */
     RPC_BIDI,   /* many requests, many answers: loop runs with request NULL once the caller is authorised (its rule has
                    scope NONE or HANDLER), must begin the stream, and requests come by on_request */
+    RPC_HOT,    /* one request, one answer, both serialised: hot runs before authorisation and must ask rpc_hot_allow */
 } rpc_flavour;
 
 /** One method. Which principals may call it, and on which fields of the request, stands in rpc/authz.c. */
@@ -44,6 +45,10 @@ typedef struct rpc_method {
                                                                           rpc_fail or, for streams, later */
     void *service;
     bool while_stopping; /* answered during a drain too (health) */
+    /* RPC_HOT: the request as it came, not decoded and not checked; borrowed until hot returns. Ends, now or later,
+     * with rpc_reply_bytes, rpc_reply or rpc_fail. in and out are for the JSON front, which decodes and encodes for it.
+     */
+    void (*hot)(rpc_call *call, lpx_bytes request, void *service);
 } rpc_method;
 
 /** What an open stream is told. After on_end the call is gone. */
@@ -53,6 +58,8 @@ typedef struct rpc_stream_events {
     /* RPC_BIDI alone: one further request, borrowed for the call; may end the stream. */
     void (*on_request)(void *ctx, const ProtobufCMessage *request);
     void (*on_half_close)(void *ctx); /* RPC_BIDI alone: the peer sends no more; may end the stream */
+    /* RPC_BIDI alone: when it is there, requests come here as they came, not decoded, and not to on_request. */
+    void (*on_bytes)(void *ctx, lpx_bytes request);
 } rpc_stream_events;
 
 /** Who calls. */
@@ -61,10 +68,17 @@ const rpc_principal *rpc_call_principal(const rpc_call *call);
 lpx_arena *rpc_call_arena(rpc_call *call);
 /** The call's loop. */
 io_loop *rpc_call_loop(const rpc_call *call);
-/** Serialised request as it came, borrowed for the life of a unary call's handler. */
+/** Serialised request as it came, borrowed for the life of a unary call's handler; RPC_HOT: only until hot returns. */
 lpx_bytes rpc_call_raw(const rpc_call *call);
+/** RPC_HOT: may the caller do this to what these fields name? The method's row of the authorisation table decides,
+ * exactly as it does for requests that are decoded. No answer but rpc_fail can be given before it said yes.
+ * @param net_id, tenant_id, cluster_id  what the fields hold that the row names; what it does not name is not looked at
+ * @err as rpc_authz_check */
+LPX_RESULT rpc_hot_allow(rpc_call *call, uint32_t net_id, lpx_str tenant_id, lpx_str cluster_id, lpx_note *note);
 /** Answer a unary call and end it; reply NULL: an empty message. */
 void rpc_reply(rpc_call *call, const ProtobufCMessage *reply);
+/** Answer a unary call with a serialised message of its output type, and end it. reply is copied. */
+void rpc_reply_bytes(rpc_call *call, lpx_bytes reply);
 /** End a call with an error; note may be NULL (then the reason's standing text is sent). */
 void rpc_fail(rpc_call *call, lpx_err err, const lpx_note *note);
 /** Make the call a stream; it stays open until rpc_stream_end or on_end. */

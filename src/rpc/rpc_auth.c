@@ -27,6 +27,45 @@ static bool scheme_is(lpx_str header, const char *scheme, size_t len)
     return header.len >= len && strncasecmp(header.ptr, scheme, len) == 0;
 }
 
+/* Number of the credential that the call came with; 0: its front gives none. */
+static uint64_t credential_of(const rpc_call *call)
+{
+    return call->front->credential != NULL ? call->front->credential(call->wire) : 0;
+}
+
+static void remember_seen(const rpc_call *call, size_t token)
+{
+    rpc_server *server = call->server;
+    uint64_t credential = credential_of(call);
+    if (server->seen == NULL && credential != 0) {
+        server->seen = calloc(RPC_SEEN_SLOTS, sizeof *server->seen);
+    }
+    if (server->seen != NULL && credential != 0) { /* without memory the hash finds it */
+        server->seen[credential % RPC_SEEN_SLOTS] =
+            (seen_slot){credential, server->tokens[token].serial, (uint32_t)token};
+    }
+}
+
+/* Has the very credential of this call had a verdict that still stands? */
+static bool auth_seen(rpc_call *call)
+{
+    const rpc_server *server = call->server;
+    uint64_t credential = credential_of(call);
+    if (credential == 0 || server->seen == NULL) {
+        return false;
+    }
+    const seen_slot *seen = &server->seen[credential % RPC_SEEN_SLOTS];
+    if (seen->credential != credential) {
+        return false;
+    }
+    const token_slot *slot = &server->tokens[seen->token];
+    if (slot->serial != seen->serial || slot->who.expires_at.us <= io_loop_now(server->loop).utc.us) {
+        return false;
+    }
+    call->who = slot->who;
+    return true;
+}
+
 static auth_outcome auth_token(rpc_call *call, lpx_str token, lpx_err *err, lpx_note *note)
 {
     rpc_server *server = call->server;
@@ -42,8 +81,9 @@ static auth_outcome auth_token(rpc_call *call, lpx_str token, lpx_err *err, lpx_
     size_t index = (size_t)(hash[0] | hash[1] << 8) % RPC_TOKEN_CACHE_SLOTS;
     token_slot *slot = &server->tokens[index];
     lpx_utc now = io_loop_now(server->loop).utc;
-    if (slot->used && slot->who.expires_at.us > now.us && memcmp(slot->hash, hash, sizeof hash) == 0) {
+    if (slot->serial != 0 && slot->who.expires_at.us > now.us && memcmp(slot->hash, hash, sizeof hash) == 0) {
         call->who = slot->who;
+        remember_seen(call, index);
         return AUTH_DONE;
     }
     *err = rpc_auth_token(server->auth, token, now, &call->arena, &call->who, note);
@@ -55,7 +95,8 @@ static auth_outcome auth_token(rpc_call *call, lpx_str token, lpx_err *err, lpx_
     }
     memcpy(slot->hash, hash, sizeof hash);
     slot->who = call->who;
-    slot->used = true;
+    slot->serial = ++server->last_serial;
+    remember_seen(call, index);
     return AUTH_DONE;
 }
 
@@ -228,23 +269,17 @@ static auth_outcome auth_cert(rpc_call *call, const char *fingerprint, rpc_princ
     return AUTH_DONE;
 }
 
-/* Certificate and header both: the header says who it is, the certificate narrows it. */
-static auth_outcome auth_both(rpc_call *call, const rpc_principal *cert, lpx_str header, lpx_err *err, lpx_note *note)
-{
-    auth_outcome outcome = auth_header(call, header, err, note);
-    if (outcome == AUTH_DONE) {
-        *err = rpc_auth_combine(&call->who, cert, note);
-        return lpx_failed(*err) ? AUTH_REFUSED : AUTH_DONE;
-    }
-    return outcome;
-}
-
 static auth_outcome authenticate(rpc_call *call, lpx_err *err, lpx_note *note)
 {
-    lpx_str header = call->front->authorization(call->wire);
+    bool seen = auth_seen(call);
+    lpx_str header = seen ? LPX_STR("") : call->front->authorization(call->wire);
+    bool has_header = seen || header.len > 0;
     const char *fingerprint = call->front->peer_cert(call->wire);
+    bool has_cert = fingerprint[0] != '\0';
+    rpc_principal cert;
+    auth_outcome outcome = AUTH_DONE;
     *err = LPX_SUCCESS;
-    if (header.len == 0 && fingerprint[0] == '\0') {
+    if (!has_header && !has_cert) {
         call->who = (rpc_principal){.subject = RPC_ANONYMOUS, .expires_at = {INT64_MAX}};
         return AUTH_DONE;
     }
@@ -252,23 +287,23 @@ static auth_outcome authenticate(rpc_call *call, lpx_err *err, lpx_note *note)
         *err = lpx_fail(note, STORE_UNAVAILABLE, "The exchange is still starting; try again in a moment.");
         return AUTH_REFUSED;
     }
-    if (fingerprint[0] == '\0') {
-        return auth_header(call, header, err, note);
+    if (has_cert) {
+        outcome = auth_cert(call, fingerprint, &cert, err, note);
     }
-    rpc_principal cert;
-    auth_outcome outcome = auth_cert(call, fingerprint, &cert, err, note);
-    if (outcome != AUTH_DONE) {
+    if (outcome == AUTH_DONE && has_header && !seen) {
+        outcome = auth_header(call, header, err, note);
+    }
+    if (outcome != AUTH_DONE || !has_cert) {
         return outcome;
     }
-    if (header.len > 0) {
-        return auth_both(call, &cert, header, err, note);
-    }
-    if (needs_token(call)) {
+    if (has_header) { /* it says who it is, the certificate narrows it */
+        *err = rpc_auth_combine(&call->who, &cert, note);
+    } else if (needs_token(call)) {
         *err = lpx_err_of(RPC_CERT_ALONE);
-        return AUTH_REFUSED;
+    } else {
+        call->who = cert;
     }
-    call->who = cert;
-    return AUTH_DONE;
+    return lpx_failed(*err) ? AUTH_REFUSED : AUTH_DONE;
 }
 
 auth_outcome rpc_auth_begin(rpc_call *call, lpx_err *err, lpx_note *note)

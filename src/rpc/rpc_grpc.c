@@ -13,6 +13,11 @@ static lpx_str wire_authorization(const void *wire)
     return lpx_bytes_str(grpc_call_metadata(wire, "authorization"));
 }
 
+static uint64_t wire_credential(const void *wire)
+{
+    return grpc_call_credential(wire);
+}
+
 static const char *wire_peer(const void *wire)
 {
     return grpc_call_peer(wire);
@@ -42,6 +47,14 @@ static lpx_err wire_reply(void *wire, const ProtobufCMessage *reply, lpx_arena *
         LPX_TRY(pb_encode(reply, arena, &bytes));
     }
     (void)grpc_call_send(wire, bytes);
+    return LPX_SUCCESS;
+}
+
+static lpx_err wire_reply_bytes(void *wire, const ProtobufCMessageDescriptor *desc, lpx_bytes reply, lpx_arena *arena)
+{
+    (void)desc;
+    (void)arena;
+    (void)grpc_call_send(wire, reply);
     return LPX_SUCCESS;
 }
 
@@ -95,13 +108,16 @@ static void wire_resume(void *wire)
 }
 
 static const rpc_front grpc_front = {
+    .serialised = true,
     .path = wire_path,
     .authorization = wire_authorization,
+    .credential = wire_credential,
     .peer = wire_peer,
     .peer_cert = wire_peer_cert,
     .tag = wire_tag,
     .decode = wire_decode,
     .reply = wire_reply,
+    .reply_bytes = wire_reply_bytes,
     .finish = wire_finish,
     .open = wire_open,
     .send = wire_send,
@@ -124,7 +140,7 @@ static void on_call(void *ctx, grpc_call *grpc)
 static void on_message(void *ctx, grpc_call *grpc, lpx_bytes message)
 {
     (void)ctx;
-    rpc_call_message(grpc_call_user(grpc), message);
+    rpc_call_message(grpc_call_user(grpc), message, grpc_call_is_last(grpc));
 }
 
 static void on_half_close(void *ctx, grpc_call *grpc)

@@ -17,8 +17,10 @@ typedef enum call_state {
 
 /* What a call came by. Every function gets rpc_call.wire; those of streams may be NULL where there are none. */
 typedef struct rpc_front {
+    bool serialised; /* requests come as protobuf serialised them */
     lpx_str (*path)(const void *wire);
     lpx_str (*authorization)(const void *wire);
+    uint64_t (*credential)(const void *wire); /* number of that value, as grpc_call_credential; NULL: not numbered */
     const char *(*peer)(const void *wire);
     const char *(*peer_cert)(const void *wire); /* fingerprint of the client's certificate; empty without one */
     unsigned (*tag)(const void *wire);          /* of the listener; NULL: 0 */
@@ -27,6 +29,8 @@ typedef struct rpc_front {
                       ProtobufCMessage **out, lpx_note *note);
     /* Take the answer of a unary call; NULL: an empty message. finish follows. */
     lpx_err (*reply)(void *wire, const ProtobufCMessage *reply, lpx_arena *arena);
+    /* The same for an answer that is serialised already; desc is its type. */
+    lpx_err (*reply_bytes)(void *wire, const ProtobufCMessageDescriptor *desc, lpx_bytes reply, lpx_arena *arena);
     /* End the call and forget it. text is for people, in UTF-8. */
     void (*finish)(void *wire, lpx_err err, const char *text, lpx_arena *arena);
     void (*open)(void *wire);
@@ -49,6 +53,7 @@ typedef struct rpc_stats {
 
 typedef struct method_entry {
     const rpc_method *method;
+    size_t path_len;
     const rpc_rule *rule;
     rpc_stats *stats;
 } method_entry;
@@ -61,29 +66,38 @@ struct rpc_call {
     call_state state;
     bool cancelled; /* the peer left while something is under way */
     bool has_request, half_closed;
+    bool allowed; /* RPC_HOT: by rpc_hot_allow */
     bool held_up; /* the peer does not take what is sent to it: its requests are paused */
     bool *gone;   /* set to true at the end of the call, for whoever runs an event of it */
     lpx_code cancel_why;
     lpx_mono began;
-    rpc_principal who;
-    lpx_arena arena;
     lpx_bytes raw;
-    rpc_txn txn;
-    store_job job;
     struct basic_check *check; /* the password check under way */
     lpx_list wait_node;        /* in rpc_server.waiting: for a snapshot that knows the key or certificate */
     lpx_mono wait_until;
     const rpc_stream_events *events;
     void *events_ctx;
     lpx_list stream_node;
+    rpc_call *next_spare;
+    /* What follows is not cleared for the call's next life. */
+    lpx_arena arena;
+    rpc_principal who; /* set by authentication */
+    rpc_txn txn;       /* set, as job, before it runs */
+    store_job job;
 };
 
 /* A token's verdict, found again by the token's SHA-256. */
 typedef struct token_slot {
     uint8_t hash[32];
-    bool used;
+    uint64_t serial; /* of the verdict, never given twice; 0: none */
     rpc_principal who;
 } token_slot;
+
+/* Which verdict a connection's credential got, found by the credential's number: the token is not even looked at. */
+typedef struct seen_slot {
+    uint64_t credential, serial;
+    uint32_t token; /* where the verdict is, if that slot still has this serial */
+} seen_slot;
 
 typedef struct basic_slot {
     uint8_t hash[32];
@@ -98,8 +112,14 @@ struct rpc_server {
     grpc_server *grpc;
     method_entry *methods; /* sorted by path */
     size_t method_count;
+    uint16_t *method_index; /* method_index_mask + 1 places by hash of the path: position in methods + 1, 0: none */
+    size_t method_index_mask;
+    rpc_call *spare; /* calls that ended */
+    size_t spare_count;
     rpc_auth_snapshot *auth;
     token_slot *tokens; /* RPC_TOKEN_CACHE_SLOTS, made on first use */
+    seen_slot *seen;    /* RPC_SEEN_SLOTS, made on first use */
+    uint64_t last_serial;
     basic_slot basics[RPC_BASIC_CACHE_SLOTS];
     size_t next_basic;
     lpx_list streams;
@@ -124,6 +144,8 @@ void rpc_auth_ready(rpc_call *call, lpx_err err, const lpx_note *note);
 void rpc_auth_forget(rpc_call *call);
 /** Look again at the calls that wait for a key: a new snapshot is there, or (the timer's) their time may be up. */
 void rpc_auth_retry(rpc_server *server);
+/** Free the calls that are kept for reuse. */
+void rpc_calls_free(rpc_server *server);
 /** Forget all cached verdicts. */
 void rpc_auth_clear(rpc_server *server);
 
@@ -136,8 +158,9 @@ rpc_call *rpc_call_new(rpc_server *server, const rpc_front *front, void *wire);
 void rpc_call_start(rpc_call *call);
 /** The same, with the whole of a unary request at once; borrowed. */
 void rpc_call_start_with(rpc_call *call, lpx_bytes message);
-/** One message came; borrowed. The call has a method. */
-void rpc_call_message(rpc_call *call, lpx_bytes message);
+/** One message came; borrowed. The call has a method.
+ * @param last no more will come; rpc_call_half_close says so once more unless the call ends before */
+void rpc_call_message(rpc_call *call, lpx_bytes message, bool last);
 /** No more will come. The call has a method. */
 void rpc_call_half_close(rpc_call *call);
 /** Room to send again. */

@@ -1,6 +1,7 @@
 /* What the calls of one loop share: methods, verdicts, streams, the gRPC server. */
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/text.h"
 #include "lpx_reasons.h"
 #include "rpc/rpc_priv.h"
@@ -10,24 +11,57 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const method_entry *)a)->method->path, ((const method_entry *)b)->method->path);
 }
 
+/* Paths differ in their length and at their end. Only our own ones are ever put into the index. */
+static size_t hash_of(lpx_str path)
+{
+    uint64_t words[2] = {0, 0};
+    size_t tail = path.len < sizeof words ? path.len : sizeof words;
+    memcpy(words, path.ptr + path.len - tail, tail);
+    uint64_t mixed = (words[0] ^ path.len) * UINT64_C(0x9E3779B97F4A7C15) + words[1];
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xD6E8FEB86659FD93);
+    return (size_t)(mixed >> 32);
+}
+
 const method_entry *rpc_find_method(const rpc_server *server, lpx_str path)
 {
-    size_t low = 0, high = server->method_count;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        const char *name = server->methods[mid].method->path;
-        int order = strncmp(name, path.ptr, path.len);
-        order = order == 0 && name[path.len] != '\0' ? 1 : order;
-        if (order == 0) {
-            return &server->methods[mid];
+    if (server->method_index == NULL || path.len == 0) {
+        return NULL;
+    }
+    for (size_t at = hash_of(path);; at++) {
+        uint16_t found = server->method_index[at & server->method_index_mask];
+        if (found == 0) {
+            return NULL;
         }
-        if (order < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
+        const method_entry *entry = &server->methods[found - 1];
+        if (entry->path_len == path.len && memcmp(entry->method->path, path.ptr, path.len) == 0) {
+            return entry;
         }
     }
-    return NULL;
+}
+
+/* Half of the places stay free. */
+static lpx_err index_methods(rpc_server *server)
+{
+    size_t places = 16;
+    while (places < 2 * server->method_count) {
+        places *= 2;
+    }
+    uint16_t *index = calloc(places, sizeof *index);
+    if (index == NULL) {
+        return lpx_err_of(BASE_NO_MEMORY);
+    }
+    lpx_assert(server->method_count < UINT16_MAX);
+    for (size_t i = 0; i < server->method_count; i++) {
+        size_t at = hash_of(lpx_str_of(server->methods[i].method->path));
+        while (index[at & (places - 1)] != 0) {
+            at++;
+        }
+        index[at & (places - 1)] = (uint16_t)(i + 1);
+    }
+    free(server->method_index);
+    server->method_index = index;
+    server->method_index_mask = places - 1;
+    return LPX_SUCCESS;
 }
 
 bool rpc_serves(const rpc_server *server, lpx_str service)
@@ -90,14 +124,18 @@ lpx_err rpc_server_add(rpc_server *server, const rpc_method *methods, size_t cou
         if (rule == NULL) {
             return lpx_fail(note, BASE_INTERNAL, "%s has no row in the authorisation table.", methods[i].path);
         }
+        if (methods[i].flavour == RPC_HOT && rule->scope == RPC_SCOPE_FILTER) {
+            return lpx_fail(note, BASE_INTERNAL, "%s narrows a list and cannot be hot.", methods[i].path);
+        }
         rpc_stats *stats = calloc(1, sizeof *stats);
         if (stats == NULL) {
             return lpx_err_of(BASE_NO_MEMORY);
         }
-        grown[server->method_count++] = (method_entry){.method = &methods[i], .rule = rule, .stats = stats};
+        grown[server->method_count++] =
+            (method_entry){.method = &methods[i], .path_len = strlen(methods[i].path), .rule = rule, .stats = stats};
     }
     qsort(grown, server->method_count, sizeof *grown, by_path);
-    return LPX_SUCCESS;
+    return index_methods(server);
 }
 
 static lpx_err shutting_down(const rpc_call *call)
@@ -139,6 +177,9 @@ void rpc_server_free(rpc_server **server_at)
     rpc_auth_clear(server);
     rpc_auth_snapshot_unref(&server->auth);
     free(server->tokens);
+    free(server->seen);
+    rpc_calls_free(server);
+    free(server->method_index);
     for (size_t i = 0; i < server->method_count; i++) {
         free(server->methods[i].stats);
     }

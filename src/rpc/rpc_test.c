@@ -98,6 +98,12 @@ static lpx_err check(const rpc_rule *rule, rpc_principal who, uint32_t net, cons
     lpx_arena_init(&arena, 1 << 20);
     lpx_note note = {""};
     lpx_err err = rpc_authz_check(rule, &who, make_request(rule, net, tenant, cluster, &arena), &note);
+    if (rule->scope != RPC_SCOPE_FILTER) { /* whoever reads the fields itself hears the same */
+        rpc_owner owner = {net, lpx_str_of(tenant), lpx_str_of(cluster)};
+        lpx_note same = {""};
+        assert_int_equal(rpc_authz_check_owner(rule, &who, &owner, &same).reason, err.reason);
+        assert_string_equal(same.text, note.text);
+    }
     lpx_arena_fini(&arena);
     return err;
 }
@@ -154,6 +160,7 @@ static const expectation *expected(const char *path)
         {"lpx.iam.v1.ClientCertificates/Register", "A", -1},
         {"lpx.iam.v1.ClientCertificates/", "AN", -1},
         {"lpx.iam.v1.AuthorityManager/", "A", -1},
+        {"lpx.routing.v1.ForwarderData/", "NT", 11},
         {"lpx.routing.v1.HomeNetworkSettingsManager/Get", "ANT", 4},
         {"lpx.routing.v1.HomeNetworkSettingsManager/", "NT", 7},
         {"lpx.trace.v1.Tracer/", "NT", 10},

@@ -11,6 +11,7 @@ SHORT = {
     "routing1": "org.packetbroker.routing.v1.api", "routing2": "org.packetbroker.routing.v2.api",
     "mapping2": "org.packetbroker.mapping.v2.api", "reporting1": "org.packetbroker.reporting.v1.api",
     "lpx_iam": "lpx.iam.v1.iam", "lpx_routing": "lpx.routing.v1.settings", "lpx_trace": "lpx.trace.v1.trace",
+    "lpx_data": "lpx.routing.v1.data",
 }
 FOLDERS = ("org", "lpx")  # classes of api/grpc would hide the package grpc
 

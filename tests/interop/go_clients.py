@@ -10,7 +10,7 @@ NAMES = ("pbadmin", "pbctl", "pbpub", "pbsub")
 REAL_MODULE = "go.packetbroker.org/pb"
 PROTOS = [*(f"org/packetbroker/{p}/api.proto" for p in ("v3", "iam/v1", "iam/v2", "mapping/v2", "reporting/v1", "routing/v1",
                                                       "routing/v2")),
-          "lpx/iam/v1/iam.proto", "lpx/routing/v1/settings.proto", "lpx/trace/v1/trace.proto"]
+          "lpx/iam/v1/iam.proto", "lpx/routing/v1/data.proto", "lpx/routing/v1/settings.proto", "lpx/trace/v1/trace.proto"]
 PLUGINS = ("google.golang.org/protobuf/cmd/protoc-gen-go@v1.34.2", "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.4.0")
 
 

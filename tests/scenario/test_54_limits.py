@@ -1,4 +1,5 @@
-"""The largest message: what clients with gRPC's defaults take, and what operators may allow instead."""
+"""The largest message: what clients with gRPC's defaults take, and what operators may allow instead. How fast members
+may publish."""
 import grpc
 import pytest
 from harness.frames import UNCONFIRMED_DOWN, data_frame, uplink
@@ -67,3 +68,38 @@ def test_operators_may_allow_larger_ones(exchange):
     request.message.forwarder_uplink_token = bytes(17 * MIB)
     assert world.refusal(request)[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
     stream.close()
+
+
+def publish_until_refused(world, gateway):
+    """@return how many were taken, and the refusal"""
+    request = world.pb.routing1.PublishUplinkMessageRequest(
+        forwarder_net_id=FORWARDER, message=uplink(world.pb, data_frame(BASE + 1), gateway=gateway))
+    for taken in range(1000):
+        try:
+            world.publish(request)
+        except grpc.RpcError as error:
+            return taken, error
+    pytest.fail("nothing was refused")
+
+
+def refused(world, rate):
+    return world.exchange.metrics()[f'lpx_router_refused_messages_total{{rate="{rate}"}}']
+
+
+def test_who_publishes_too_fast_is_told_when_to_try_again(exchange):
+    """Twenty seconds' worth is saved up: more than this test takes."""
+    world = World(exchange.start(router__rate_gateway="1", router__rate_network="2", router__rate_burst="20s"))
+    taken, error = publish_until_refused(world, "gw-1")
+    assert taken >= 20 and error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "at most 1 messages a second from one gateway (router.rate-gateway); try again in" in error.details()
+    assert refused(world, "gateway") == 1 and refused(world, "network") == 0
+    for gateway in ("gw-2", "gw-3"):
+        taken, error = publish_until_refused(world, gateway)
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "router.rate-network" in error.details() and taken < 40
+    assert refused(world, "network") >= 1
+    # the home network has a budget of its own
+    down = world.pb.v3.DownlinkMessage(phy_payload=data_frame(BASE + 1, mtype=UNCONFIRMED_DOWN, f_port=2),
+                                       region="EU_863_870")
+    world.home.home.Publish(world.pb.routing1.PublishDownlinkMessageRequest(
+        home_network_net_id=HOME, forwarder_net_id=FORWARDER, message=down), metadata=world.home.metadata)

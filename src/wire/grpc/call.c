@@ -161,47 +161,47 @@ static void on_deadline(grpc_due_node *node)
 }
 
 /* What a head says. */
-typedef struct asked {
-    lpx_str method, content_type, timeout, encoding, accept;
+typedef struct head_texts {
+    lpx_str path, method, content_type, timeout, encoding, accept;
     bool bad_binary;
-} asked;
+} head_texts;
 
-static void read_field(grpc_call *call, asked *ask, const h2_field *field)
+static void read_field(head_texts *texts, const h2_field *field)
 {
     lpx_str name = field->name;
     switch (name.len) {
     case 5:
         if (lpx_str_is(name, ":path")) {
-            call->path = field->value;
+            texts->path = field->value;
         }
         break;
     case 7:
         if (lpx_str_is(name, ":method")) {
-            ask->method = field->value;
+            texts->method = field->value;
         }
         break;
     case 12:
         if (lpx_str_is(name, "content-type")) {
-            ask->content_type = field->value;
+            texts->content_type = field->value;
         } else if (lpx_str_is(name, "grpc-timeout")) {
-            ask->timeout = field->value;
+            texts->timeout = field->value;
         }
         break;
     case 13:
         if (lpx_str_is(name, "grpc-encoding")) {
-            ask->encoding = field->value;
+            texts->encoding = field->value;
         }
         break;
     case 20:
         if (lpx_str_is(name, "grpc-accept-encoding")) {
-            ask->accept = field->value;
+            texts->accept = field->value;
         }
         break;
     default:
         break;
     }
     if (grpc_key_is_binary(name) && !grpc_binary_ok(field->value)) {
-        ask->bad_binary = true;
+        texts->bad_binary = true;
     }
 }
 
@@ -233,40 +233,62 @@ static const h2_field not_post[] = {H2_FIELD(":status", "405"), H2_FIELD("allow"
 static const h2_field not_grpc[] = {H2_FIELD(":status", "415"), H2_FIELD("accept", "application/grpc")};
 
 /* @return false: the call was rejected and is gone */
-static bool accept_head(grpc_call *call)
+static bool read_head(grpc_call *call, grpc_asked *out)
 {
-    asked ask = {0};
+    head_texts texts = {0};
     size_t count = 0;
     const h2_field *fields = h2_stream_head(call->stream, &count);
     for (size_t i = 0; i < count; i++) {
-        read_field(call, &ask, &fields[i]);
+        read_field(&texts, &fields[i]);
     }
-    int64_t timeout_us = INT64_MAX;
     uint16_t reason = 0;
-    call->encoding = grpc_encoding_of(ask.encoding);
-    if (!lpx_str_is(ask.method, "POST")) {
+    *out = (grpc_asked){.path = texts.path, .timeout_us = INT64_MAX, .encoding = grpc_encoding_of(texts.encoding)};
+    if (!lpx_str_is(texts.method, "POST")) {
         reject(call, not_post, 2);
         return false;
     }
-    if (!grpc_content_type_ok(ask.content_type)) {
+    if (!grpc_content_type_ok(texts.content_type)) {
         reject(call, not_grpc, 2);
         return false;
     }
     if (h2_stream_head_cut(call->stream)) {
         reason = GRPC_META_TOO_LARGE;
-    } else if (call->core->stats.calls_open > call->core->opts.max_calls) {
-        reason = GRPC_CALLS_TOO_MANY;
-    } else if (ask.timeout.len > 0 && !grpc_timeout_parse(ask.timeout, &timeout_us)) {
+    } else if (texts.timeout.len > 0 && !grpc_timeout_parse(texts.timeout, &out->timeout_us)) {
         reason = GRPC_TIMEOUT_SYNTAX;
-    } else if (call->encoding == GRPC_ENCODING_OTHER) {
+    } else if (out->encoding == GRPC_ENCODING_OTHER) {
         reason = GRPC_ENCODING_UNKNOWN;
-    } else if (ask.bad_binary) {
+    } else if (texts.bad_binary) {
         reason = GRPC_META_BINARY;
     }
-    call->may_gzip = call->encoding == GRPC_GZIP && grpc_list_has_gzip(ask.accept);
-    if (reason == 0 && timeout_us != INT64_MAX) {
-        call->deadline.us = grpc_env_now(&call->core->env).us + timeout_us;
-        reason = grpc_env_arm(&call->core->env, &call->due, call->deadline, on_deadline) ? 0 : GRPC_NO_MEMORY;
+    if (reason != 0) {
+        reject_status(call, reason);
+        return false;
+    }
+    out->may_gzip = out->encoding == GRPC_GZIP && grpc_list_has_gzip(texts.accept);
+    out->number = h2_stream_head_number(call->stream);
+    return true;
+}
+
+/* @return false: the call was rejected and is gone */
+static bool accept_head(grpc_call *call)
+{
+    grpc_core *core = call->core;
+    grpc_asked *asked = &call->conn->last;
+    uint64_t number = h2_stream_head_number(call->stream);
+    if (number == 0 || number != asked->number) {
+        grpc_asked fresh;
+        if (!read_head(call, &fresh)) {
+            return false;
+        }
+        *asked = fresh;
+    }
+    call->path = asked->path;
+    call->encoding = asked->encoding;
+    call->may_gzip = asked->may_gzip;
+    uint16_t reason = core->stats.calls_open > core->opts.max_calls ? GRPC_CALLS_TOO_MANY : 0;
+    if (reason == 0 && asked->timeout_us != INT64_MAX) {
+        call->deadline.us = grpc_env_now(&core->env).us + asked->timeout_us;
+        reason = grpc_env_arm(&core->env, &call->due, call->deadline, on_deadline) ? 0 : GRPC_NO_MEMORY;
     }
     if (reason != 0) {
         reject_status(call, reason);
@@ -423,6 +445,11 @@ lpx_bytes grpc_call_metadata(const grpc_call *call, const char *key)
 uint64_t grpc_call_credential(const grpc_call *call)
 {
     return h2_stream_credential(call->stream);
+}
+
+bool grpc_call_is_last(const grpc_call *call)
+{
+    return h2_stream_ending(call->stream) && !grpc_frames_rest(&call->frames);
 }
 
 lpx_mono grpc_call_deadline(const grpc_call *call)

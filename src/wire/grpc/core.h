@@ -22,6 +22,15 @@ typedef struct grpc_core {
     void (*closed)(struct grpc_core *core);
 } grpc_core;
 
+/** What a call's head asks for, once it is found to be in order. */
+typedef struct grpc_asked {
+    uint64_t number; /* of the head (h2_stream_head_number); 0: none */
+    lpx_str path;
+    int64_t timeout_us; /* INT64_MAX: none */
+    grpc_encoding encoding;
+    bool may_gzip;
+} grpc_asked;
+
 /** One connection. Its owner embeds it; the memory must live until free_conn. */
 typedef struct grpc_sconn {
     grpc_core *core;
@@ -31,6 +40,7 @@ typedef struct grpc_sconn {
     size_t calls; /* that hold this struct */
     size_t held_bytes;
     int64_t heard_us, idle_since_us, opened_us, pinged_us, drained_us; /* 0: not (yet) */
+    grpc_asked last; /* of the last head, for those that are the same */
     bool gone;
     unsigned tag;                         /* of the listener */
     char peer[IO_PEER_BYTES];             /* set when the connection is open, as what follows */

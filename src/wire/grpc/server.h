@@ -76,6 +76,9 @@ lpx_bytes grpc_call_metadata(const grpc_call *call, const char *key);
 /** Number of the call's authorization value: calls with the same number carry the same value, byte for byte, so that it
  * needs to be verified only once. Never used again for another value on this loop; 0: the call has none. */
 uint64_t grpc_call_credential(const grpc_call *call);
+/** During on_message: is this message the last one, so that on_half_close follows if the call does not end before?
+ * False may also mean that it is not known yet. */
+bool grpc_call_is_last(const grpc_call *call);
 /** When the client's deadline ends; INT64_MAX when it gave none. */
 lpx_mono grpc_call_deadline(const grpc_call *call);
 /** Arena of this call, freed with it. */

@@ -126,6 +126,9 @@ void h2_stream_consume(h2_stream *stream, size_t bytes);
 size_t h2_stream_unsent(const h2_stream *stream);
 /** Is it open, so that sending makes sense? False after on_close. */
 bool h2_stream_open(const h2_stream *stream);
+/** During on_data: are these bytes the last ones, so that on_end follows and nothing can go wrong before? False may
+ * also mean that it is not known yet. */
+bool h2_stream_ending(const h2_stream *stream);
 /** Has the peer ended its side? */
 bool h2_stream_peer_ended(const h2_stream *stream);
 /** Did the head have more bytes or fields than are allowed, or do all heads of the connection together? Then only the
@@ -138,6 +141,9 @@ const h2_field *h2_stream_head(const h2_stream *stream, size_t *count);
 const h2_field *h2_stream_tail(const h2_stream *stream, size_t *count);
 /** First value of a field of the head; empty when absent. */
 lpx_str h2_stream_header(const h2_stream *stream, lpx_str name);
+/** Number of the head: the same number is the same fields at the same place in memory. Never used again for others of
+ * the pool; 0: none was given. */
+uint64_t h2_stream_head_number(const h2_stream *stream);
 /** Number of the authorization value: the same number is the same value; never 0 when there is one. */
 uint64_t h2_stream_credential(const h2_stream *stream);
 /** The room that the pool gives with each stream. */

@@ -40,6 +40,8 @@ enum {
     H2_TURN_BYTES = 16 * 1024,
     /* Room of a send queue that a stream keeps for its next life. */
     H2_KEPT_QUEUE_BYTES = 2 * 1024,
+    /* Memory of nghttp2 kept for reuse by one pool: that of some thousand open streams. */
+    H2_KEPT_MEMORY_BYTES = 4 * 1024 * 1024,
     /* Streams kept for reuse by one pool. */
     H2_KEPT_STREAMS = 4096,
     /* Text after the code in a GOAWAY that is kept. */

@@ -1,17 +1,9 @@
 /* Insides of the HTTP/2 session, for h2_session.c, h2_recv.c and h2_stream.c alone. */
 #pragma once
-#include <nghttp2/nghttp2.h>
-
 #include "base/list.h"
-#include "wire/http/h2.h"
+#include "wire/http/h2_fields.h"
 #include "wire/http/h2_guard.h"
-#include "wire/http/h2_head.h"
-#include "wire/http/h2_limits.h"
-
-/* References that keep a field's text alive. */
-typedef struct h2_ref {
-    nghttp2_rcbuf *name, *value;
-} h2_ref;
+#include "wire/http/h2_mem.h"
 
 /* Bytes that wait to be sent: content is [head, head + len) of room. */
 typedef struct h2_queue {
@@ -31,10 +23,9 @@ struct h2_stream {
     int32_t id;
     unsigned holds;
 
-    h2_field *fields; /* head, then tail */
-    h2_ref *refs;
-    uint32_t field_count, head_count, field_room;
-    uint32_t field_bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+    h2_fields *head_fields, *tail_fields; /* NULL: none yet */
+    uint32_t same_fields;                 /* how many of the head's first ones are those of session->last_head */
+    uint32_t field_bytes;                 /* of head and tail */
     h2_head head;
     uint64_t credential;
     uint64_t body_bytes; /* received, compared with content-length */
@@ -49,9 +40,11 @@ struct h2_stream {
     char tail_inline[16];
 
     bool shown;      /* the user knows of it: owes on_close */
+    bool same_head;  /* all fields so far are those of session->last_head, and none is kept yet */
     bool head_done;  /* head complete and told */
     bool head_cut;   /* more fields than allowed */
     bool tail_read;  /* fields after head_count are a tail */
+    bool ending;     /* what on_data tells of ends the stream */
     bool remote_end; /* the peer sent END_STREAM */
     bool local_end;  /* END_STREAM left from here */
     bool answered;   /* head sent from here */
@@ -60,8 +53,6 @@ struct h2_stream {
     bool above_high; /* owes on_writable */
     bool reset;      /* RST_STREAM is on its way */
 
-    h2_field inline_fields[H2_INLINE_FIELDS];
-    h2_ref inline_refs[H2_INLINE_FIELDS];
     _Alignas(16) uint8_t user[];
 };
 
@@ -70,8 +61,11 @@ struct h2_pool {
     void (*user_fini)(void *user);
     h2_stream *spare;
     size_t spare_count, live_count;
-    uint64_t last_credential;
+    h2_fields *spare_fields;
+    size_t spare_fields_count;
+    uint64_t last_credential, last_number;
     size_t unsent_bytes, max_unsent_bytes;
+    h2_mem mem; /* of the sessions */
 };
 
 /* A field that was checked before. Its references keep the addresses from being used again. */
@@ -94,6 +88,7 @@ struct h2_session {
     size_t unconsumed; /* connection window */
     uint32_t turn;
     h2_stream *heading; /* whose fields are being read */
+    size_t data_left;   /* of the DATA frame that is being read */
     h2_guard guard;
     lpx_mono now;
     lpx_buf *out; /* during h2_session_fill */
@@ -107,6 +102,7 @@ struct h2_session {
     bool peer_goaway;
     uint16_t why_reason;
     lpx_note why;
+    h2_fields *last_head;         /* of a client's last request, for those that are the same */
     h2_memo memo[H2_MEMO_FIELDS]; /* of the last heads, by position */
     h2_ref credential_ref;        /* of the last authorization value */
     uint64_t credential;
@@ -120,6 +116,8 @@ void h2_stream_gone(h2_stream *stream, uint32_t code);
 void h2_stream_drop_queue(h2_stream *stream);
 /** Keep a field in the stream. @return false: too many or too much */
 bool h2_stream_keep_field(h2_stream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value);
+/** Does so much more fit into what a head and all heads of the connection may have? */
+bool h2_stream_fields_fit(const h2_stream *stream, size_t bytes);
 /** nghttp2 asks how much of a stream's queue goes into the next DATA frame. */
 ssize_t h2_stream_pull(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
                        nghttp2_data_source *source, void *ctx);

@@ -36,6 +36,7 @@ static int begin_request(h2_session *session, nghttp2_session *ng, int32_t id)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     (void)nghttp2_session_set_stream_user_data(ng, id, stream);
+    stream->same_head = session->last_head != NULL;
     session->heading = stream;
     return 0;
 }
@@ -65,12 +66,6 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     return 0;
 }
 
-static lpx_str text_of(nghttp2_rcbuf *rcbuf)
-{
-    nghttp2_vec vec = nghttp2_rcbuf_get_buf(rcbuf);
-    return lpx_bytes_str(lpx_bytes_of(vec.base, vec.len));
-}
-
 static void ref_set(h2_ref *ref, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
     nghttp2_rcbuf_incref(name);
@@ -87,13 +82,13 @@ static void ref_set(h2_ref *ref, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 static h2_kind kind_of(h2_session *session, size_t place, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
     if (place >= H2_MEMO_FIELDS) {
-        return h2_head_classify(text_of(name), text_of(value));
+        return h2_head_classify(h2_text_of(name), h2_text_of(value));
     }
     h2_memo *memo = &session->memo[place];
     if (memo->ref.value == value && memo->ref.name == name) {
         return memo->kind;
     }
-    h2_kind kind = h2_head_classify(text_of(name), text_of(value));
+    h2_kind kind = h2_head_classify(h2_text_of(name), h2_text_of(value));
     ref_set(&memo->ref, name, value);
     memo->kind = kind;
     return kind;
@@ -102,7 +97,8 @@ static h2_kind kind_of(h2_session *session, size_t place, nghttp2_rcbuf *name, n
 static uint64_t credential_of(h2_session *session, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
     const h2_ref *last = &session->credential_ref;
-    bool same = last->value != NULL && (last->value == value || lpx_str_equal(text_of(last->value), text_of(value)));
+    bool same =
+        last->value != NULL && (last->value == value || lpx_str_equal(h2_text_of(last->value), h2_text_of(value)));
     if (!same) {
         ref_set(&session->credential_ref, name, value);
         session->credential = ++session->pool->last_credential;
@@ -115,6 +111,36 @@ static bool is_interim(const h2_head *head)
     return head->part == H2_PART_RESPONSE && head->status >= 100 && head->status < 200;
 }
 
+/* One more field of a head or tail: checked and kept. */
+static void take_field(h2_session *session, h2_stream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+{
+    if (stream->head.malformed || stream->head_cut) {
+        return;
+    }
+    size_t place = (stream->head_fields != NULL ? stream->head_fields->count : 0) +
+                   (stream->tail_fields != NULL ? stream->tail_fields->count : 0);
+    h2_kind kind = kind_of(session, place, name, value);
+    h2_head_step(&stream->head, kind, h2_text_of(value));
+    if (stream->head.malformed || is_interim(&stream->head)) {
+        return;
+    }
+    if (!h2_stream_keep_field(stream, name, value)) {
+        stream->head_cut = true;
+    } else if (kind == H2_KIND_AUTHORIZATION && stream->credential == 0) {
+        stream->credential = credential_of(session, name, value);
+    }
+}
+
+/* It is another head after all: what was the same so far is taken field by field. */
+static void differs(h2_session *session, h2_stream *stream)
+{
+    const h2_fields *last = session->last_head;
+    stream->same_head = false;
+    for (uint32_t i = 0; i < stream->same_fields; i++) {
+        take_field(session, stream, last->refs[i].name, last->refs[i].value);
+    }
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
                      uint8_t flags, void *ctx)
 {
@@ -123,22 +149,50 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     (void)ng;
     (void)frame;
     (void)flags;
-    if (stream == NULL || stream->reset || stream->head.malformed || stream->head_cut) {
+    if (stream == NULL || stream->reset) {
         return 0;
     }
-    h2_kind kind = kind_of(session, stream->field_count, name, value);
-    h2_head_step(&stream->head, kind, text_of(value));
-    if (stream->head.malformed || is_interim(&stream->head)) {
-        return 0;
+    if (stream->same_head) {
+        const h2_fields *last = session->last_head;
+        const h2_ref *ref = &last->refs[stream->same_fields];
+        if (stream->same_fields < last->count && ref->value == value && ref->name == name) {
+            stream->same_fields++;
+            return 0;
+        }
+        differs(session, stream);
     }
-    if (!h2_stream_keep_field(stream, name, value)) {
-        stream->head_cut = true;
-        return 0;
-    }
-    if (kind == H2_KIND_AUTHORIZATION && stream->credential == 0) {
-        stream->credential = credential_of(session, name, value);
-    }
+    take_field(session, stream, name, value);
     return 0;
+}
+
+/* All fields of a request's head are there, and they are those of the last one: nothing is new about it. */
+static void share_head(h2_session *session, h2_stream *stream)
+{
+    h2_fields *last = session->last_head;
+    if (stream->same_fields < last->count || !h2_stream_fields_fit(stream, last->bytes)) {
+        differs(session, stream);
+        return;
+    }
+    stream->same_head = false;
+    stream->head_fields = h2_fields_ref(last);
+    stream->field_bytes = last->bytes;
+    session->head_bytes += last->bytes;
+    stream->head = last->head;
+    stream->credential = last->credential;
+}
+
+/* The next one may be the same. */
+static void remember_head(h2_session *session, h2_stream *stream)
+{
+    h2_fields *set = stream->head_fields;
+    if (session->role != H2_SERVER || set == NULL || set == session->last_head || stream->head_cut) {
+        return;
+    }
+    set->number = ++session->pool->last_number;
+    set->head = stream->head;
+    set->credential = stream->credential;
+    h2_fields_unref(&session->last_head);
+    session->last_head = h2_fields_ref(set);
 }
 
 static void remote_ended(h2_session *session, h2_stream *stream)
@@ -159,8 +213,8 @@ static void head_received(h2_session *session, h2_stream *stream, bool end)
         }
         return;
     }
+    remember_head(session, stream);
     stream->head_done = true;
-    stream->head_count = stream->field_count;
     stream->shown = true;
     if (end && session->role == H2_SERVER) {
         stream->remote_end = true;
@@ -173,6 +227,9 @@ static void head_received(h2_session *session, h2_stream *stream, bool end)
 
 static void headers_received(h2_session *session, h2_stream *stream, bool end)
 {
+    if (stream->same_head) {
+        share_head(session, stream);
+    }
     h2_head_end(&stream->head);
     if (stream->head.malformed || (stream->tail_read && !end)) {
         malformed(session, stream);
@@ -258,11 +315,26 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     return after(session);
 }
 
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *ctx)
+{
+    h2_session *session = ctx;
+    (void)ng;
+    session->data_left = hd->length;
+    return 0;
+}
+
+/* Is this chunk the last of a stream's body? A padded frame never says so: its payload goes on behind the chunk. */
+static bool is_ending(const h2_session *session, const h2_stream *stream, uint8_t flags)
+{
+    bool ends = (flags & NGHTTP2_FLAG_END_STREAM) != 0 && session->data_left == 0;
+    return ends && (!stream->head.length_known || stream->body_bytes == stream->head.length);
+}
+
 static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t len, void *ctx)
 {
     h2_session *session = ctx;
-    (void)flags;
     session->unconsumed += len;
+    session->data_left -= len;
     h2_stream *stream = find(ng, id);
     if (stream == NULL || stream->reset) {
         return 0;
@@ -272,6 +344,7 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         malformed(session, stream);
         return after(session);
     }
+    stream->ending = is_ending(session, stream, flags);
     session->events->on_data(session->ctx, stream, lpx_bytes_of(data, len));
     return after(session);
 }
@@ -330,6 +403,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 
 void h2_recv_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);

@@ -72,16 +72,38 @@ static int submit_settings(nghttp2_session *ng, const h2_opts *opts)
     return nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, H2_CONN_WINDOW_BYTES);
 }
 
+static void *ng_malloc(size_t size, void *pool)
+{
+    return h2_mem_get(&((h2_pool *)pool)->mem, size);
+}
+
+static void *ng_calloc(size_t count, size_t size, void *pool)
+{
+    return h2_mem_get_zeroed(&((h2_pool *)pool)->mem, count, size);
+}
+
+static void *ng_realloc(void *ptr, size_t size, void *pool)
+{
+    return h2_mem_resize(&((h2_pool *)pool)->mem, ptr, size);
+}
+
+static void ng_free(void *ptr, void *pool)
+{
+    h2_mem_give(&((h2_pool *)pool)->mem, ptr);
+}
+
 static int ng_new(h2_session *session, const h2_opts *opts)
 {
+    /* Copied by nghttp2. Fields that streams hold on to may outlive the session, but not the pool. */
+    nghttp2_mem mem = {session->pool, ng_malloc, ng_free, ng_calloc, ng_realloc};
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = options_new(opts);
     int rv = option != NULL ? nghttp2_session_callbacks_new(&callbacks) : NGHTTP2_ERR_NOMEM;
     if (rv == 0) {
         h2_recv_callbacks(callbacks);
         nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_stream_push);
-        rv = opts->role == H2_SERVER ? nghttp2_session_server_new2(&session->ng, callbacks, session, option)
-                                     : nghttp2_session_client_new2(&session->ng, callbacks, session, option);
+        rv = opts->role == H2_SERVER ? nghttp2_session_server_new3(&session->ng, callbacks, session, option, &mem)
+                                     : nghttp2_session_client_new3(&session->ng, callbacks, session, option, &mem);
     }
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(option);
@@ -141,6 +163,7 @@ void h2_session_free(h2_session **session)
         ref_drop(&s->memo[i].ref);
     }
     ref_drop(&s->credential_ref);
+    h2_fields_unref(&s->last_head);
     h2_pool_free(&s->own_pool);
     free(s);
 }

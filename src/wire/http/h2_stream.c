@@ -41,6 +41,8 @@ void h2_pool_free(h2_pool **pool)
         p->spare = stream->next_spare;
         stream_free(p, stream);
     }
+    h2_fields_free_spare(p);
+    h2_mem_fini(&p->mem);
     free(p);
 }
 
@@ -52,7 +54,7 @@ h2_stream *h2_stream_new(h2_session *session, int32_t id)
         pool->spare = stream->next_spare;
         pool->spare_count--;
         h2_queue queue = {.ptr = stream->queue.ptr, .room = stream->queue.room};
-        memset(stream, 0, offsetof(h2_stream, inline_fields));
+        memset(stream, 0, offsetof(h2_stream, user));
         stream->queue = queue;
     } else {
         stream = calloc(1, sizeof *stream + pool->user_bytes);
@@ -64,9 +66,6 @@ h2_stream *h2_stream_new(h2_session *session, int32_t id)
     stream->pool = pool;
     stream->session = session;
     stream->id = id;
-    stream->fields = stream->inline_fields;
-    stream->refs = stream->inline_refs;
-    stream->field_room = H2_INLINE_FIELDS;
     lpx_list_init(&stream->spent_node);
     lpx_list_init(&stream->room_node);
     lpx_list_push(&session->streams, &stream->node);
@@ -86,14 +85,8 @@ void h2_stream_drop_queue(h2_stream *stream)
 static void stream_recycle(h2_stream *stream)
 {
     h2_pool *pool = stream->pool;
-    for (uint32_t i = 0; i < stream->field_count; i++) {
-        nghttp2_rcbuf_decref(stream->refs[i].name);
-        nghttp2_rcbuf_decref(stream->refs[i].value);
-    }
-    if (stream->fields != stream->inline_fields) {
-        free(stream->fields);
-        free(stream->refs);
-    }
+    h2_fields_unref(&stream->head_fields);
+    h2_fields_unref(&stream->tail_fields);
     free(stream->tail_text);
     if (stream->queue.room > H2_KEPT_QUEUE_BYTES) {
         free(stream->queue.ptr);
@@ -153,51 +146,28 @@ h2_stream *h2_stream_of_user(void *user)
     return LPX_CONTAINER(user, h2_stream, user);
 }
 
-/* More room for fields: inline, then the most at once (rare). */
-static bool fields_grow(h2_stream *stream)
+bool h2_stream_fields_fit(const h2_stream *stream, size_t bytes)
 {
-    if (stream->field_room == H2_MAX_FIELDS) {
-        return false;
-    }
-    h2_field *fields = calloc(H2_MAX_FIELDS, sizeof *fields);
-    h2_ref *refs = calloc(H2_MAX_FIELDS, sizeof *refs);
-    if (fields == NULL || refs == NULL) {
-        free(fields);
-        free(refs);
-        return false;
-    }
-    memcpy(fields, stream->fields, stream->field_count * sizeof *fields);
-    memcpy(refs, stream->refs, stream->field_count * sizeof *refs);
-    stream->fields = fields;
-    stream->refs = refs;
-    stream->field_room = H2_MAX_FIELDS;
-    return true;
-}
-
-static lpx_str rcbuf_str(nghttp2_rcbuf *rcbuf)
-{
-    nghttp2_vec vec = nghttp2_rcbuf_get_buf(rcbuf);
-    return lpx_bytes_str(lpx_bytes_of(vec.base, vec.len));
+    return bytes <= H2_MAX_HEAD_BYTES - stream->field_bytes &&
+           bytes <= H2_MAX_HEADS_CONN_BYTES - stream->session->head_bytes;
 }
 
 bool h2_stream_keep_field(h2_stream *stream, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
 {
-    h2_field field = {rcbuf_str(name), rcbuf_str(value)};
-    size_t bytes = field.name.len + field.value.len + 32;
-    if (bytes > H2_MAX_HEAD_BYTES - stream->field_bytes ||
-        bytes > H2_MAX_HEADS_CONN_BYTES - stream->session->head_bytes) {
+    h2_fields **at = stream->tail_read ? &stream->tail_fields : &stream->head_fields;
+    size_t bytes = h2_text_of(name).len + h2_text_of(value).len + 32;
+    if (!h2_stream_fields_fit(stream, bytes)) {
         return false;
     }
-    if (stream->field_count == stream->field_room && !fields_grow(stream)) {
+    if (*at == NULL) {
+        *at = h2_fields_new(stream->pool);
+    }
+    if (*at == NULL || !h2_fields_add(*at, name, value)) {
         return false;
     }
+    (*at)->bytes += (uint32_t)bytes;
     stream->field_bytes += (uint32_t)bytes;
     stream->session->head_bytes += bytes;
-    stream->fields[stream->field_count] = field;
-    stream->refs[stream->field_count] = (h2_ref){name, value};
-    stream->field_count++;
-    nghttp2_rcbuf_incref(name);
-    nghttp2_rcbuf_incref(value);
     return true;
 }
 
@@ -449,6 +419,11 @@ bool h2_stream_open(const h2_stream *stream)
     return stream->session != NULL && !stream->reset;
 }
 
+bool h2_stream_ending(const h2_stream *stream)
+{
+    return stream->ending;
+}
+
 bool h2_stream_peer_ended(const h2_stream *stream)
 {
     return stream->remote_end;
@@ -461,24 +436,32 @@ bool h2_stream_head_cut(const h2_stream *stream)
 
 const h2_field *h2_stream_head(const h2_stream *stream, size_t *count)
 {
-    *count = stream->head_count;
-    return stream->fields;
+    bool any = stream->head_done && stream->head_fields != NULL;
+    *count = any ? stream->head_fields->count : 0;
+    return any ? stream->head_fields->fields : NULL;
 }
 
 const h2_field *h2_stream_tail(const h2_stream *stream, size_t *count)
 {
-    *count = stream->field_count - stream->head_count;
-    return stream->fields + stream->head_count;
+    *count = stream->tail_fields != NULL ? stream->tail_fields->count : 0;
+    return stream->tail_fields != NULL ? stream->tail_fields->fields : NULL;
 }
 
 lpx_str h2_stream_header(const h2_stream *stream, lpx_str name)
 {
-    for (uint32_t i = 0; i < stream->head_count; i++) {
-        if (lpx_str_equal(stream->fields[i].name, name)) {
-            return stream->fields[i].value;
+    size_t count = 0;
+    const h2_field *fields = h2_stream_head(stream, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (lpx_str_equal(fields[i].name, name)) {
+            return fields[i].value;
         }
     }
     return LPX_STR("");
+}
+
+uint64_t h2_stream_head_number(const h2_stream *stream)
+{
+    return stream->head_done && stream->head_fields != NULL ? stream->head_fields->number : 0;
 }
 
 uint64_t h2_stream_credential(const h2_stream *stream)

@@ -8,6 +8,7 @@
 
 #include "lpx_reasons.h"
 #include "wire/http/h2_limits.h"
+#include "wire/http/h2_mem.h"
 #include "wire/http/h2_test_pair.h"
 
 static const h2_field ok_head[] = {H2_FIELD(":status", "200"), H2_FIELD("content-type", "t/t")};
@@ -320,6 +321,55 @@ static void test_credential(void **state)
     h2_pair_fini(&pair);
 }
 
+/* Blocks of random sizes hold what was written into them, whatever happens to the others. */
+static void test_memory(void **state)
+{
+    enum { SLOTS = 64, STEPS = 20000 };
+    (void)state;
+    h2_mem mem = {0};
+    uint8_t *ptrs[SLOTS] = {NULL};
+    size_t sizes[SLOTS] = {0};
+    uint32_t random = 12345;
+    for (int step = 0; step < STEPS; step++) {
+        random = random * 1664525 + 1013904223;
+        size_t slot = random >> 8 & (SLOTS - 1), size = random >> 16 & 1023;
+        for (size_t i = 0; i < sizes[slot]; i++) {
+            assert_int_equal(ptrs[slot][i], slot);
+        }
+        if ((random >> 27 & 3) == 0) {
+            h2_mem_give(&mem, ptrs[slot]);
+            ptrs[slot] = h2_mem_get_zeroed(&mem, 1, size);
+            for (size_t i = 0; i < size; i++) {
+                assert_int_equal(ptrs[slot][i], 0);
+            }
+        } else {
+            ptrs[slot] = h2_mem_resize(&mem, ptrs[slot], size);
+            for (size_t i = 0; i < size && i < sizes[slot]; i++) {
+                assert_int_equal(ptrs[slot][i], slot);
+            }
+        }
+        assert_non_null(ptrs[slot]);
+        assert_int_equal((uintptr_t)ptrs[slot] % _Alignof(max_align_t), 0);
+        memset(ptrs[slot], (int)slot, size);
+        sizes[slot] = size;
+    }
+    uint8_t *large = h2_mem_get(&mem, H2_MEM_PAGED_BYTES);
+    assert_non_null(large);
+    memset(large, 7, H2_MEM_PAGED_BYTES);
+    large = h2_mem_resize(&mem, large, 3 * H2_MEM_PAGED_BYTES);
+    assert_non_null(large);
+    large[3 * H2_MEM_PAGED_BYTES - 1] = 8;
+    assert_int_equal(large[H2_MEM_PAGED_BYTES - 1], 7);
+    h2_mem_give(&mem, large);
+    assert_null(h2_mem_get(&mem, SIZE_MAX));
+    assert_null(h2_mem_get_zeroed(&mem, SIZE_MAX / 2, 3));
+    for (size_t slot = 0; slot < SLOTS; slot++) {
+        h2_mem_give(&mem, ptrs[slot]);
+    }
+    assert_true(mem.spare_bytes <= H2_KEPT_MEMORY_BYTES);
+    h2_mem_fini(&mem);
+}
+
 static void test_unsent_limit(void **state)
 {
     (void)state;
@@ -471,24 +521,19 @@ static void test_random_interleavings(void **state)
 }
 
 int h2_frames_tests(void); /* h2_frames_test.c */
+int h2_heads_tests(void);  /* h2_heads_test.c */
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unary),
-        cmocka_unit_test(test_early_answer),
-        cmocka_unit_test(test_large_both_ways),
-        cmocka_unit_test(test_back_pressure),
-        cmocka_unit_test(test_fair_turns),
-        cmocka_unit_test(test_resets),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_new_stream_after_goaway),
-        cmocka_unit_test(test_pings),
-        cmocka_unit_test(test_pings_with_data),
-        cmocka_unit_test(test_credential),
-        cmocka_unit_test(test_unsent_limit),
-        cmocka_unit_test(test_random_interleavings),
+        cmocka_unit_test(test_unary),           cmocka_unit_test(test_early_answer),
+        cmocka_unit_test(test_large_both_ways), cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_fair_turns),      cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_drain),           cmocka_unit_test(test_new_stream_after_goaway),
+        cmocka_unit_test(test_pings),           cmocka_unit_test(test_pings_with_data),
+        cmocka_unit_test(test_credential),      cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_unsent_limit),    cmocka_unit_test(test_random_interleavings),
     };
     int failed = cmocka_run_group_tests_name("h2_sessions", tests, NULL, NULL);
-    return failed + h2_frames_tests();
+    return failed + h2_frames_tests() + h2_heads_tests();
 }
