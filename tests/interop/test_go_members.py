@@ -44,7 +44,9 @@ class World:
 
     def env(self, key=None, admin=False):
         address = f"localhost:{self.exchange.grpc_port}"
+        # No exchange of this machine's own may lend lpx its CA.
         env = {**os.environ, "SSL_CERT_FILE": str(self.exchange.ca_file), "HOME": str(self.exchange.folder),
+               "LPX_DATA_DIR": str(self.exchange.folder),
                "PB_IAM_ADDRESS": address, "PB_CONTROLPLANE_ADDRESS": address, "PB_REPORTS_ADDRESS": address,
                "PB_ROUTER_ADDRESS": address, "PB_TOKEN_URL": self.exchange.token_url.replace("127.0.0.1", "localhost")}
         if admin:
