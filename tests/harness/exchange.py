@@ -18,13 +18,22 @@ import grpc
 READY = re.compile(r"event=ready\b.*")
 
 
+given_ports = set()
+
+
 def free_ports(count):
-    """Ports that are free now; held together while they are picked, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
+    """Ports that are free now and were never given before: programs listen with SO_REUSEPORT, so that two exchanges with one
+    port would share its connections and nobody would notice."""
+    sockets, ports = [], []
+    while len(ports) < count:
+        s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
+        sockets.append(s)
+        port = s.getsockname()[1]
+        if port not in given_ports:
+            given_ports.add(port)
+            ports.append(port)
     for s in sockets:
         s.close()
     return ports
