@@ -138,8 +138,9 @@ static bool keep(reading *r, lpx_str text, lpx_str *out)
 }
 
 /* One whose target cannot be used stays in its place: its devices are nobody else's. */
-static lpx_err read_server(reading *r, store_rows *rows)
+static lpx_err read_server(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->servers;
     if (r->server_count >= ROUTER_MAX_JOIN_SERVERS ||
         !grow(&list, r->server_count, &r->server_room, sizeof *r->servers)) {
@@ -165,8 +166,9 @@ static lpx_err read_server(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_prefix(reading *r, store_rows *rows)
+static lpx_err read_prefix(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->prefixes;
     if (r->prefix_count >= ROUTER_MAX_JOIN_PREFIXES ||
         !grow(&list, r->prefix_count, &r->prefix_room, sizeof *r->prefixes)) {
@@ -179,8 +181,9 @@ static lpx_err read_prefix(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_network(reading *r, store_rows *rows)
+static lpx_err read_network(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->networks;
     if (!grow(&list, r->network_count, &r->network_room, sizeof *r->networks)) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -190,30 +193,20 @@ static lpx_err read_network(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_all(store_tx *tx, const char *sql, reading *r, lpx_err (*read)(reading *r, store_rows *rows))
-{
-    store_rows *rows;
-    LPX_TRY(store_query(tx, sql, NULL, 0, &rows));
-    lpx_err err = LPX_SUCCESS;
-    while (!lpx_failed(err) && store_next(rows)) {
-        err = read(r, rows);
-    }
-    lpx_err closed = store_rows_close(&rows);
-    return lpx_failed(err) ? err : closed;
-}
-
 /* A Join Server without resolver is only listed. */
 static lpx_err read_everything(store_tx *tx, reading *r)
 {
-    LPX_TRY(read_all(tx,
-                     "SELECT join_server_id, lookup, fixed_net_id, fixed_tenant_id, fixed_cluster_id FROM join_servers "
-                     "WHERE lookup IS NOT NULL OR fixed_net_id IS NOT NULL ORDER BY join_server_id",
-                     r, read_server));
+    LPX_TRY(
+        store_each(tx,
+                   "SELECT join_server_id, lookup, fixed_net_id, fixed_tenant_id, fixed_cluster_id FROM join_servers "
+                   "WHERE lookup IS NOT NULL OR fixed_net_id IS NOT NULL ORDER BY join_server_id",
+                   NULL, 0, read_server, r));
     if (r->server_count == 0) {
         return LPX_SUCCESS;
     }
-    LPX_TRY(read_all(tx, "SELECT join_server_id, prefix_value, prefix_length FROM join_eui_prefixes", r, read_prefix));
-    return read_all(tx, "SELECT net_id FROM networks", r, read_network);
+    LPX_TRY(store_each(tx, "SELECT join_server_id, prefix_value, prefix_length FROM join_eui_prefixes", NULL, 0,
+                       read_prefix, r));
+    return store_each(tx, "SELECT net_id FROM networks", NULL, 0, read_network, r);
 }
 
 lpx_err router_join_load(store_tx *tx, const router_delegation_row *delegations, size_t delegation_count,

@@ -56,8 +56,9 @@ static bool keep(reading *r, lpx_str text, lpx_str *out)
     return copy.ptr != NULL;
 }
 
-static lpx_err read_block(reading *r, store_rows *rows)
+static lpx_err read_block(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->blocks;
     if (r->block_count >= ROUTER_MAX_BLOCKS || !grow(&list, r->block_count, &r->block_room, sizeof *r->blocks)) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -76,8 +77,9 @@ static lpx_err read_block(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_delegation(reading *r, store_rows *rows)
+static lpx_err read_delegation(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->delegations;
     if (r->delegation_count >= ROUTER_MAX_DELEGATIONS ||
         !grow(&list, r->delegation_count, &r->delegation_room, sizeof *r->delegations)) {
@@ -99,8 +101,9 @@ static uint8_t flags(store_rows *rows, unsigned first, unsigned count)
     return (uint8_t)set;
 }
 
-static lpx_err read_policy(reading *r, store_rows *rows)
+static lpx_err read_policy(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->policies;
     if (r->policy_count >= ROUTER_MAX_POLICIES || !grow(&list, r->policy_count, &r->policy_room, sizeof *r->policies)) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -120,8 +123,9 @@ static lpx_err read_policy(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_member(reading *r, store_rows *rows)
+static lpx_err read_member(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->members;
     if (r->member_count >= ROUTER_MAX_MEMBERS || !grow(&list, r->member_count, &r->member_room, sizeof *r->members)) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -131,8 +135,9 @@ static lpx_err read_member(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_settings(reading *r, store_rows *rows)
+static lpx_err read_settings(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->settings;
     if (r->settings_count >= ROUTER_MAX_SETTINGS ||
         !grow(&list, r->settings_count, &r->settings_room, sizeof *r->settings)) {
@@ -151,8 +156,9 @@ static lpx_err read_settings(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-static lpx_err read_party(reading *r, store_rows *rows)
+static lpx_err read_party(void *ctx, store_rows *rows)
 {
+    reading *r = ctx;
     void *list = r->parties;
     if (r->party_count >= ROUTER_MAX_PARTIES || !grow(&list, r->party_count, &r->party_room, sizeof *r->parties)) {
         return lpx_err_of(BASE_NO_MEMORY);
@@ -172,42 +178,29 @@ static lpx_err read_party(reading *r, store_rows *rows)
     return LPX_SUCCESS;
 }
 
-/* Run one query, each row through read. */
-static lpx_err read_all(store_tx *tx, const char *sql, reading *r, lpx_err (*read)(reading *r, store_rows *rows))
-{
-    store_rows *rows;
-    LPX_TRY(store_query(tx, sql, NULL, 0, &rows));
-    lpx_err err = LPX_SUCCESS;
-    while (!lpx_failed(err) && store_next(rows)) {
-        err = read(r, rows);
-    }
-    lpx_err closed = store_rows_close(&rows);
-    return lpx_failed(err) ? err : closed;
-}
-
 /* An absent half of a policy has flags of 0 in its columns: it allows nothing. */
 static lpx_err read_everything(store_tx *tx, reading *r)
 {
-    LPX_TRY(read_all(tx,
-                     "SELECT net_id, tenant_id, prefix_value, prefix_length, home_network_cluster_id "
-                     "FROM dev_addr_blocks",
-                     r, read_block));
-    LPX_TRY(read_all(tx, "SELECT net_id, delegated_net_id FROM networks WHERE delegated_net_id IS NOT NULL", r,
-                     read_delegation));
-    LPX_TRY(read_all(tx, "SELECT net_id FROM networks", r, read_member));
-    LPX_TRY(read_all(tx,
-                     "SELECT home_network_net_id, home_network_tenant_id, max_copies, copies_window "
-                     "FROM home_network_settings",
-                     r, read_settings));
-    LPX_TRY(read_all(tx,
-                     "SELECT home_network_net_id, home_network_tenant_id, allow, net_id, tenant_id, cluster_id "
-                     "FROM home_network_parties",
-                     r, read_party));
-    return read_all(tx,
-                    "SELECT forwarder_net_id, forwarder_tenant_id, is_default, home_network_net_id, "
-                    "home_network_tenant_id, up_join_request, up_mac_data, up_application_data, up_signal_quality, "
-                    "up_localization, down_join_accept, down_mac_data, down_application_data FROM routing_policies",
-                    r, read_policy);
+    LPX_TRY(store_each(tx,
+                       "SELECT net_id, tenant_id, prefix_value, prefix_length, home_network_cluster_id "
+                       "FROM dev_addr_blocks",
+                       NULL, 0, read_block, r));
+    LPX_TRY(store_each(tx, "SELECT net_id, delegated_net_id FROM networks WHERE delegated_net_id IS NOT NULL", NULL, 0,
+                       read_delegation, r));
+    LPX_TRY(store_each(tx, "SELECT net_id FROM networks", NULL, 0, read_member, r));
+    LPX_TRY(store_each(tx,
+                       "SELECT home_network_net_id, home_network_tenant_id, max_copies, copies_window "
+                       "FROM home_network_settings",
+                       NULL, 0, read_settings, r));
+    LPX_TRY(store_each(tx,
+                       "SELECT home_network_net_id, home_network_tenant_id, allow, net_id, tenant_id, cluster_id "
+                       "FROM home_network_parties",
+                       NULL, 0, read_party, r));
+    return store_each(tx,
+                      "SELECT forwarder_net_id, forwarder_tenant_id, is_default, home_network_net_id, "
+                      "home_network_tenant_id, up_join_request, up_mac_data, up_application_data, up_signal_quality, "
+                      "up_localization, down_join_accept, down_mac_data, down_application_data FROM routing_policies",
+                      NULL, 0, read_policy, r);
 }
 
 static void reading_fini(reading *r)

@@ -346,3 +346,16 @@ lpx_err store_run(store *s, store_job *job)
     pthread_mutex_unlock(&conn->lock);
     return job->err;
 }
+
+lpx_err store_each(store_tx *tx, const char *sql, const store_value *values, size_t count,
+                   lpx_err (*read)(void *ctx, store_rows *rows), void *ctx)
+{
+    store_rows *rows;
+    LPX_TRY(store_query(tx, sql, values, count, &rows));
+    lpx_err err = LPX_SUCCESS;
+    while (!lpx_failed(err) && store_next(rows)) {
+        err = read(ctx, rows);
+    }
+    lpx_err closed = store_rows_close(&rows);
+    return lpx_failed(err) ? err : closed;
+}

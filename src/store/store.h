@@ -116,6 +116,11 @@ LPX_RESULT store_query(store_tx *tx, const char *sql, const store_value *values,
 bool store_next(store_rows *rows);
 /** Close; always called once. @return the error that ended the rows early, if any */
 LPX_RESULT store_rows_close(store_rows **rows);
+/** Run a query and give each of its rows to read, until there are no more or read fails.
+ * @param ctx for read
+ * @return the error of read, else the engine's */
+LPX_RESULT store_each(store_tx *tx, const char *sql, const store_value *values, size_t count,
+                      lpx_err (*read)(void *ctx, store_rows *rows), void *ctx);
 /** Column values of the present row, first column 0; NULL and values of another type read as 0 or empty. Views are
  * valid until the next store_next. */
 int64_t store_col_int(store_rows *rows, unsigned column);
